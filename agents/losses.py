@@ -1,0 +1,49 @@
+"""The actor-critic losses, as pure functions of flat batches of steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def action_log_prob(logits: Tensor, action: Tensor) -> Tensor:
+    """Log-probability (...) of actions (...) int64 under logits (..., actions)."""
+    return torch.log_softmax(logits, dim=-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy (...) in nats of the categorical distributions with logits (..., actions)."""
+    log_prob = torch.log_softmax(logits, dim=-1)
+    return -(log_prob.exp() * log_prob).sum(-1)
+
+
+def normalise_advantages(advantage: Tensor, std_floor: float) -> Tensor:
+    """Advantages with mean 0 and deviation 1, unless the deviation is below the floor.
+
+    Dividing by the deviation alone turns the silence before the first reward into full-size noise, which can teach an
+    agent to stand still for good; the floor keeps silence silent.
+
+    Args:
+        advantage: any shape.
+        std_floor: smallest divisor.
+    """
+    return (advantage - advantage.mean()) / advantage.std(correction=0).clamp(min=std_floor)
+
+
+def a2c_policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
+    """The policy gradient's loss, a mean over steps; both arguments (steps,)."""
+    return -(log_prob * advantage).mean()
+
+
+def ppo_policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """PPO's clipped surrogate, a mean over steps (Schulman et al. 2017, equation 7).
+
+    Args:
+        log_prob: (steps,), under the current weights.
+        old_log_prob: (steps,), under the acting weights.
+        advantage: (steps,).
+        clip: epsilon, how far the probability ratio may move and still be rewarded.
+    """
+    ratio = torch.exp(log_prob - old_log_prob)
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.minimum(ratio * advantage, clipped * advantage).mean()

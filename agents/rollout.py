@@ -1,0 +1,163 @@
+"""Acting: a window of steps in every environment, with memory carried from window to window.
+
+Tensors of a rollout lead with time: (time, batch, ...), batch being the environments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlmem.actor_critic import ActorCritic, PolicyCache
+from rlmem.agents.episode_statistics import EpisodeStatistics
+from rlmem.memory_state import MemoryState
+from rlmem.window import Window
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One window of every environment, and what the acting weights thought of it.
+
+    Args:
+        state: memory from before the window.
+        window: the queries' times and episodes, (batch, time).
+        observation: (time, batch, ...) as the environment gives it.
+        action: (time, batch) int64.
+        reward: (time, batch).
+        logits: (time, batch, actions).
+        value: (time, batch).
+        is_last: (time, batch) bool, the episode ended with the step.
+        final_value: (time, batch), value of the final observation where an episode was truncated, else 0.
+        next_value: (batch,), value of the observation after the window.
+        layer_inputs: per layer (batch, time, model), what the memory will store.
+        memory_size: (time, batch, layers) int64, how many memories each query saw beside its own step.
+    """
+
+    state: MemoryState
+    window: Window
+    observation: Tensor
+    action: Tensor
+    reward: Tensor
+    logits: Tensor
+    value: Tensor
+    is_last: Tensor
+    final_value: Tensor
+    next_value: Tensor
+    layer_inputs: tuple[Tensor, ...]
+    memory_size: Tensor
+
+
+class Collector:
+    """Plays the environments and keeps what must survive from one window to the next.
+
+    Args:
+        envs: vector environment with SAME_STEP autoreset.
+        policy: the actor-critic.
+        num_steps: T, steps a window.
+        generator: source of the actions' randomness, on the policy's device.
+        seed: of the environments' first reset.
+    """
+
+    def __init__(
+        self,
+        envs: gym.vector.VectorEnv[Any, Any, Any],
+        policy: ActorCritic,
+        num_steps: int,
+        generator: torch.Generator,
+        seed: int,
+    ) -> None:
+        self.envs, self.policy, self.num_steps, self.generator = envs, policy, num_steps, generator
+        self.device = generator.device
+        observation, _ = envs.reset(seed=seed)
+        self.observation = torch.as_tensor(observation, device=self.device)
+        self.is_first = torch.ones(envs.num_envs, dtype=torch.bool, device=self.device)
+        self.state = policy.core.initial_state(envs.num_envs)
+        self.statistics = EpisodeStatistics(envs.num_envs)
+
+    def collect(self) -> Rollout:
+        """Take `num_steps` steps in every environment under fixed weights."""
+        cache = self.policy.open(self.state, self.num_steps)
+        noise = gumbel_noise((self.num_steps, self.envs.num_envs, self.policy.num_actions), self.generator)
+        steps = [self._step(cache, noise[time]) for time in range(self.num_steps)]
+        named = {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
+        is_first = named.pop("is_first")
+        return Rollout(
+            state=self.state,
+            window=Window.following(self.state, is_first.t(), named["is_last"].t()),
+            next_value=cache.peek(self.observation),
+            layer_inputs=cache.layer_inputs(),
+            **named,
+        )
+
+    def carry(self, rollout: Rollout) -> int:
+        """Take the window into memory, deleting what is dead under the current weights; call after the update.
+
+        Returns:
+            How many memories were deleted, over rows and layers.
+        """
+        before = sum(int((~layer.is_empty).sum()) for layer in rollout.state.layers)
+        self.state = self.policy.core.carry(rollout.state, rollout.layer_inputs, rollout.window)
+        after = sum(int((~layer.is_empty).sum()) for layer in self.state.layers)
+        return before + rollout.action.numel() * len(self.state.layers) - after
+
+    def _step(self, cache: PolicyCache, noise: Tensor) -> dict[str, Tensor]:
+        logits, value, memory_size = cache.step(self.observation, self.is_first)
+        action = (logits + noise).argmax(-1)
+        observation, reward, terminated, truncated, infos = self.envs.step(action.cpu().numpy())
+        is_last = terminated | truncated
+        self.statistics.add(reward, is_last, successes(infos, reward, is_last))
+        final_value = torch.zeros_like(value)
+        is_cut = truncated & ~terminated
+        if is_cut.any():
+            final = torch.as_tensor(final_observations(infos, observation, is_cut), device=self.device)
+            final_value = torch.where(self._tensor(is_cut), cache.peek(final), final_value)
+        step = {
+            "observation": self.observation,
+            "action": action,
+            "reward": self._tensor(reward).to(value.dtype),
+            "logits": logits,
+            "value": value,
+            "is_first": self.is_first,
+            "is_last": self._tensor(is_last),
+            "final_value": final_value,
+            "memory_size": memory_size,
+        }
+        self.observation, self.is_first = self._tensor(observation), step["is_last"]
+        return step
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.as_tensor(array, device=self.device)
+
+
+def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise: the argmax of logits plus noise is a sample of the categorical distribution."""
+    return -torch.empty(shape, device=generator.device).exponential_(generator=generator).log()
+
+
+def successes(infos: dict[str, Any], reward: NDArray[Any], is_last: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which ended episodes succeeded: `final_info["is_success"]`, or a positive last reward where there is none."""
+    if not is_last.any():
+        return is_last
+    reported = infos.get("final_info", {}).get("is_success")
+    return np.asarray(reward > 0 if reported is None else reported, dtype=np.bool_)
+
+
+def final_observations(
+    infos: dict[str, Any], observation: NDArray[Any], is_ended: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """The final observations of ended episodes, in a batch whose other rows hold the current ones.
+
+    Args:
+        infos: of a vector step with SAME_STEP autoreset.
+        observation: (batch, ...), what the step returned.
+        is_ended: (batch,), which rows' final observation is wanted.
+    """
+    batch = observation.copy()
+    batch[is_ended] = np.stack(list(infos["final_obs"][is_ended]))
+    return batch

@@ -1,0 +1,20 @@
+"""The kinds of memory. To add one: a file beside these with a `Memory`, and one line in `MEMORIES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rlmem.memories.base import Memory as Memory
+from rlmem.memories.expire_span import ExpireSpanMemory as ExpireSpanMemory
+from rlmem.memories.transformer_xl import TransformerXLMemory as TransformerXLMemory
+from rlmem.model_config import ModelConfig
+
+MEMORIES: dict[str, Callable[[ModelConfig], Memory]] = {
+    "expire_span": ExpireSpanMemory.from_config,
+    "transformer_xl": TransformerXLMemory.from_config,
+}
+
+
+def make_memory(config: ModelConfig) -> Memory:
+    """The memory of one layer, of the configuration's kind."""
+    return MEMORIES[config.memory](config)

@@ -1,0 +1,107 @@
+"""What a policy carries from one window to the next: per layer, the stored hidden states and when they were made.
+
+Symbols: `hidden` is the state that enters the layer, before its norm (the paper's h_i); `time` is i. A slot's time is
+absolute, counted in steps of its row since the row began, and never reset: at 4e8 steps it is still an exact int64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EMPTY_TIME = -1  # earlier than every episode's start, so that no query sees an empty slot
+
+
+@dataclass(frozen=True)
+class LayerMemory:
+    """The slots of one layer; rows are padded to the fullest row with empty slots.
+
+    Args:
+        hidden: (batch, memory, model), the detached hidden states; an empty slot may hold anything finite.
+        time: (batch, memory) int64, the step that made each slot, ascending among live slots; `EMPTY_TIME` if empty.
+    """
+
+    hidden: Tensor
+    time: Tensor
+
+    @property
+    def is_empty(self) -> Tensor:
+        """(batch, memory) bool, True where the slot holds nothing."""
+        return self.time == EMPTY_TIME
+
+    def rows(self, index: Tensor) -> LayerMemory:
+        """The slots of some rows; index: (rows,) int64."""
+        return LayerMemory(self.hidden[index], self.time[index])
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """Everything that a core model remembers between two windows.
+
+    Args:
+        layers: one `LayerMemory` a layer; their numbers of slots may differ.
+        next_time: (batch,) int64, the absolute time of the row's next step.
+        episode_start: (batch,) int64, the time at which the row's running episode began.
+    """
+
+    layers: tuple[LayerMemory, ...]
+    next_time: Tensor
+    episode_start: Tensor
+
+    @classmethod
+    def empty(
+        cls,
+        num_layers: int,
+        batch: int,
+        model: int,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        time: int = 0,
+    ) -> MemoryState:
+        """The state before a row's first step.
+
+        Args:
+            num_layers: layers of the core.
+            batch: rows.
+            model: width of a hidden state.
+            device, dtype: of the hidden states.
+            time: absolute time of the first step.
+        """
+        start = torch.full((batch,), time, dtype=torch.int64, device=device)
+        layer = LayerMemory(
+            torch.zeros(batch, 0, model, device=device, dtype=dtype),
+            torch.zeros(batch, 0, dtype=torch.int64, device=device),
+        )
+        return cls((layer,) * num_layers, start, start.clone())
+
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return self.next_time.shape[0]
+
+    def rows(self, index: Tensor) -> MemoryState:
+        """The state of some rows, for instance of a minibatch; index: (rows,) int64."""
+        return MemoryState(
+            tuple(layer.rows(index) for layer in self.layers), self.next_time[index], self.episode_start[index]
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state as named tensors, to be saved; `from_tensors` is the inverse."""
+        named = {"next_time": self.next_time, "episode_start": self.episode_start}
+        for number, layer in enumerate(self.layers):
+            named[f"layers.{number}.hidden"] = layer.hidden
+            named[f"layers.{number}.time"] = layer.time
+        return named
+
+    @classmethod
+    def from_tensors(cls, named: dict[str, Tensor]) -> MemoryState:
+        """The state that `tensors` named."""
+        num_layers = sum(name.endswith(".hidden") for name in named)
+        layers = tuple(
+            LayerMemory(named[f"layers.{number}.hidden"], named[f"layers.{number}.time"])
+            for number in range(num_layers)
+        )
+        return cls(layers, named["next_time"], named["episode_start"])

@@ -1,0 +1,59 @@
+"""What a core model is built from: widths, depth, and the kind and size of its memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlmem.errors import check
+
+MemoryKind = Literal["expire_span", "transformer_xl"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The size of the Transformer and of its memory. The defaults are the paper's sizes for its RL tasks."""
+
+    num_layers: int = 2
+    """Transformer layers."""
+    model: int = 64
+    """Width of a hidden state."""
+    heads: int = 2
+    """Attention heads; must divide the width."""
+    feedforward: int = 128
+    """Width inside the feed-forward block."""
+    position_reach: int = 100
+    """How many steps back relative position embeddings reach; older memories get none."""
+    memory: MemoryKind = "expire_span"
+    """Kind of memory."""
+    max_span: int = 200
+    """L, the longest span of a memory, in steps."""
+    ramp: int = 16
+    """R, over how many steps an expired memory fades, in steps (Expire-Span)."""
+    initial_span_fraction: float = 0.5
+    """The initial span as a fraction of L (Expire-Span)."""
+    span_pre_divisor: float = 1.0
+    """Divides the span predictor's output before the sigmoid (Expire-Span)."""
+    charge_at_episode_end: bool = True
+    """Charge memories that outlive their episode; off is the paper's form (Expire-Span)."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_layers", "model", "heads", "feedforward", "position_reach", "max_span", "ramp"):
+            value = getattr(self, name)
+            check(value >= 1, f"{_flag(name)} is {value}, but it must be at least 1")
+        check(
+            self.model % self.heads == 0,
+            f"--heads {self.heads} does not divide the width --model {self.model}; "
+            f"choose one of {[h for h in range(1, self.model + 1) if self.model % h == 0]}",
+        )
+        kinds = MemoryKind.__args__  # type: ignore[attr-defined]
+        check(self.memory in kinds, f"memory {self.memory!r} is unknown; choose one of {', '.join(kinds)}")
+        check(
+            0 < self.initial_span_fraction < 1,
+            f"--initial-span-fraction is {self.initial_span_fraction}, but it must lie strictly between 0 and 1",
+        )
+        check(self.span_pre_divisor > 0, f"--span-pre-divisor is {self.span_pre_divisor}, but it must be positive")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
