@@ -32,6 +32,7 @@ class Learner:
     def __init__(self, policy: ActorCritic, config: LearnerConfig, generator: torch.Generator) -> None:
         self.policy, self.config, self.generator = policy, config, generator
         self.optimizer = make_optimizer(policy, config)
+        self.is_span_learning = config.span_start_success == 0
 
     def update(self, rollout: Rollout, *, success_rate: float | None, progress: float) -> dict[str, float]:
         """Learn from one window.
@@ -48,6 +49,7 @@ class Learner:
             DivergedError: a loss is NaN or infinite; the weights are those before the offending minibatch.
         """
         config = self.config
+        self.is_span_learning |= (success_rate or 0.0) >= config.span_start_success
         self._set_learning_rate(progress)
         alpha = config.span_cost * cost_gate(success_rate, config.span_cost_gate_low, config.span_cost_gate_high)
         advantage = generalised_advantages(
@@ -115,7 +117,8 @@ class Learner:
     def _set_learning_rate(self, progress: float) -> None:
         factor = 1 - progress if self.config.anneal_lr else 1.0
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * group["scale"] * factor
+            is_learning = self.is_span_learning or not group["is_span"]
+            group["lr"] = self.config.learning_rate * group["scale"] * factor * is_learning
 
 
 def make_optimizer(policy: ActorCritic, config: LearnerConfig) -> torch.optim.Optimizer:
@@ -123,21 +126,22 @@ def make_optimizer(policy: ActorCritic, config: LearnerConfig) -> torch.optim.Op
     span = [p for module in policy.modules() if isinstance(module, Memory) for p in module.parameters()]
     span_ids = {id(p) for p in span}
     rest = [p for p in policy.parameters() if id(p) not in span_ids]
-    groups: list[dict[str, Any]] = [{"params": rest, "scale": 1.0}, {"params": span, "scale": config.span_lr_scale}]
-    groups = [group for group in groups if group["params"]]
+    groups: list[dict[str, Any]] = [{"params": rest, "scale": 1.0, "is_span": False}]
+    if span:
+        groups.append({"params": span, "scale": config.span_lr_scale, "is_span": True})
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.99, eps=1e-5)
-    return torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8)
+    return torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8, fused=True)
 
 
 def cost_gate(success_rate: float | None, low: float, high: float) -> float:
-    """How much of alpha is charged: 0 below `low`, 1 above `high`, linear between; 1 where there is no gate (low = high).
+    """How much of alpha is charged: 0 up to `low`, 1 from `high` on, linear between; always 1 where `high` is 0.
 
     Memory must not cost anything before the task pays: spans would shrink before what they hold is worth anything.
     """
-    if low == high:
+    if (success_rate or 0.0) >= high:
         return 1.0
-    return min(max(((success_rate or 0.0) - low) / (high - low), 0.0), 1.0)
+    return max(((success_rate or 0.0) - low) / (high - low), 0.0)
 
 
 def explained_variance(prediction: Tensor, target: Tensor) -> float:

@@ -95,16 +95,17 @@ class Collector:
             **named,
         )
 
-    def carry(self, rollout: Rollout) -> int:
+    def carry(self, rollout: Rollout) -> tuple[int, ...]:
         """Take the window into memory, deleting what is dead under the current weights; call after the update.
 
         Returns:
-            How many memories were deleted, over rows and layers.
+            Per layer, how many memories were deleted, over all rows.
         """
-        before = sum(int((~layer.is_empty).sum()) for layer in rollout.state.layers)
         self.state = self.policy.core.carry(rollout.state, rollout.layer_inputs, rollout.window)
-        after = sum(int((~layer.is_empty).sum()) for layer in self.state.layers)
-        return before + rollout.action.numel() * len(self.state.layers) - after
+        return tuple(
+            int((~before.is_empty).sum()) + rollout.action.numel() - int((~after.is_empty).sum())
+            for before, after in zip(rollout.state.layers, self.state.layers, strict=True)
+        )
 
     def _step(self, cache: PolicyCache, noise: Tensor) -> dict[str, Tensor]:
         logits, value, memory_size = cache.step(self.observation, self.is_first)

@@ -50,8 +50,9 @@ class Attention(nn.Module):
         query_steps, memory = log_mask.shape[1], columns.shape[1]
         queries = self.split_heads(self.query(normed[:, memory:])) * self.scale  # (batch, heads, query, head)
         keys, values = map(self.split_heads, self.key_value(normed).chunk(2, dim=-1))
-        before, own = self.positions.window_scores(queries, columns)
-        bias = torch.cat([before, own], dim=3) + log_mask[:, None]
-        weights = torch.softmax(queries @ keys.transpose(2, 3) + bias, dim=-1)  # (batch, heads, query, memory + query)
-        read = (weights @ values).transpose(1, 2).reshape(normed.shape[0], query_steps, -1)
-        return self.output(read)
+        logits = torch.cat(self.positions.window_scores(queries, columns), dim=3)
+        logits = logits.add_(log_mask[:, None]).flatten(0, 1)  # in place here and below: this is the largest tensor
+        queries, keys, values = queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1)
+        weights = torch.softmax(logits.baddbmm_(queries, keys.transpose(1, 2)), dim=-1)
+        read = torch.bmm(weights, values).unflatten(0, (-1, self.heads))  # (batch, heads, query, head)
+        return self.output(read.transpose(1, 2).reshape(-1, query_steps, self.heads * self.head))

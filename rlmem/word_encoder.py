@@ -32,6 +32,6 @@ class WordEncoder(nn.Module):
             (..., model).
         """
         words = observation.flatten(-3)  # (..., cells * words)
-        present = words.flatten(0, -2).amax(0).nonzero().squeeze(1)  # most words are in view nowhere
+        present = words.reshape(-1, words.shape[-1]).amax(0).nonzero().squeeze(1)  # most words are in view nowhere
         embedding = self.embedding.flatten(0, 1)[present]
         return words[..., present].to(embedding.dtype) @ embedding

@@ -51,7 +51,7 @@ def test_made_by_name_without_import_and_with_keywords() -> None:
 
 
 @pytest.mark.parametrize("door", [NORTH, SOUTH])
-@pytest.mark.parametrize(("colour", "red_door"), itertools.product(COLOURS, SIDES))
+@pytest.mark.parametrize(("colour", "red_door"), list(itertools.product(COLOURS, SIDES)))
 def test_doors(colour: str, red_door: str, door: int) -> None:
     env = CorridorEnv()
     env.reset(seed=0, options={"length": 4, "object_colour": colour, "red_door": red_door})
@@ -78,7 +78,7 @@ def test_truncation(steps: int, by_name: bool) -> None:
 
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_door_on_the_last_step_terminates_and_truncates(by_name: bool) -> None:
-    arguments = {"max_length": 3, "max_episode_steps": 3}
+    arguments: dict[str, Any] = {"max_length": 3, "max_episode_steps": 3}
     env: gym.Env[Any, Any] = gym.make("rlmem/Corridor-v0", **arguments) if by_name else CorridorEnv(**arguments)
     env.reset(seed=0)
     env.step(EAST)
@@ -127,7 +127,7 @@ def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
 def test_bad_actions_are_refused(action: Any) -> None:
     env = CorridorEnv()
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="the actions are {0: 'north', 1: 'south', 2: 'west', 3: 'east'}"):
+    with pytest.raises(ValueError, match=r"the actions are .*0: 'north', 1: 'south', 2: 'west', 3: 'east'"):
         env.step(action)
 
 
@@ -203,8 +203,8 @@ def test_the_agent_is_drawn_once_at_every_place(column: int) -> None:
     frame = draw_frame(Layout(200, "red", "north"), column, fold, 16, highlight=False)
     ys, xs = np.nonzero((frame == COLORS["yellow"]).all(axis=-1))
     line, x = divmod(column + 1, fold.columns)
-    assert round(float(xs.mean()) / 16 - 0.5) == x
-    assert round(float(ys.mean()) / 16 - 0.5) == line * 3 + 1 + round(line * 0.5 - 0.01)
+    assert abs(xs.mean() + 0.5 - (x + 0.5) * 16) < 1
+    assert abs(ys.mean() + 0.5 - (line * 3.5 + 1.5) * 16) < 1, "a line is 3 tiles and half a tile's gap"
 
 
 def test_the_agents_view_is_drawn() -> None:

@@ -34,7 +34,7 @@ class SlowCorridor:
     def __init__(self, layout: Layout) -> None:
         self.cells: dict[tuple[int, int], set[str]] = {(x, 0): set() for x in range(layout.length)}
         self.cells[0, -1] = {"object", layout.object_colour}
-        red, blue = ((-1, 1) if layout.red_door == "north" else (1, -1))[:2]
+        red, blue = (-1, 1) if layout.red_door == "north" else (1, -1)
         self.cells[layout.length - 1, red] = {"door", "red"}
         self.cells[layout.length - 1, blue] = {"door", "blue"}
         self.colour = layout.object_colour

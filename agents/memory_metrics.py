@@ -1,0 +1,82 @@
+"""What the memory did in a window, as numbers to log: sizes, and spans split by what a step shows.
+
+Sizes alone mislead: an agent may keep little because it forgot the one step that mattered, so the mean span of the steps
+that show a given word stands beside the others'.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rlmem.actor_critic import ActorCritic
+from rlmem.agents.rollout import Rollout
+
+
+def shows_word(observation: Tensor, words: tuple[str, ...], word: str) -> Tensor:
+    """Which observations hold a word in any cell.
+
+    Args:
+        observation: (..., rows, columns, words).
+        words: the vocabulary.
+        word: one of them.
+
+    Returns:
+        (...) bool.
+    """
+    return (observation[..., words.index(word)] > 0).flatten(-2).any(-1)
+
+
+@torch.no_grad()
+def spans(policy: ActorCritic, layer_inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
+    """The spans that the memory kind gives to steps, or None if it predicts none.
+
+    Args:
+        policy: the actor-critic.
+        layer_inputs: per layer (batch, time, model).
+
+    Returns:
+        Per layer (batch, time), in steps.
+    """
+    described = [
+        layer.memory.describe(layer.attention_norm(hidden))
+        for layer, hidden in zip(policy.core.layer_list(), layer_inputs, strict=True)
+    ]
+    return [span for span in described if span is not None] or None
+
+
+def memory_metrics(policy: ActorCritic, rollout: Rollout, evicted: tuple[int, ...], word: str | None) -> dict[str, float]:
+    """Metrics of one window, under the names that every log uses.
+
+    Args:
+        policy: the actor-critic, after its update.
+        rollout: the window.
+        evicted: per layer, how many memories were deleted after the window.
+        word: the word whose steps' spans are reported apart, or None.
+
+    Returns:
+        `memory/size_mean` and so on, overall and as `.../layer_0`.
+    """
+    size = rollout.memory_size.to(torch.float32)  # (time, batch, layers)
+    metrics = {
+        "memory/size_mean": float(size.mean()),
+        "memory/size_max": float(size.max()),
+        "memory/evicted": float(sum(evicted)),
+    }
+    span_layers = spans(policy, rollout.layer_inputs)
+    if span_layers:
+        metrics["memory/span_mean"] = float(torch.stack(span_layers).mean())
+        metrics["memory/span_max"] = float(torch.stack(span_layers).max())
+    for layer, count in enumerate(evicted):
+        metrics[f"memory/size_mean/layer_{layer}"] = float(size[..., layer].mean())
+        metrics[f"memory/size_max/layer_{layer}"] = float(size[..., layer].max())
+        metrics[f"memory/evicted/layer_{layer}"] = float(count)
+    for layer, span in enumerate(span_layers or ()):
+        metrics[f"memory/span_mean/layer_{layer}"] = float(span.mean())
+        metrics[f"memory/span_max/layer_{layer}"] = float(span.max())
+        if word is not None:
+            is_shown = shows_word(rollout.observation, policy.encoder.words, word).t()  # (batch, time)
+            for name, group in ((word, span[is_shown]), ("other", span[~is_shown])):
+                if group.numel():
+                    metrics[f"memory/span_mean/layer_{layer}/{name}"] = float(group.mean())
+    return metrics

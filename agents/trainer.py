@@ -1,0 +1,138 @@
+"""One training: environments, policy, learner and every random generator, advanced window by window.
+
+A trainer can be taken apart into named tensors and a JSON-able rest, and put together again to the bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor
+
+from rlmem.actor_critic import ActorCritic
+from rlmem.agents.episode_statistics import EpisodeStatistics
+from rlmem.agents.learner import Learner
+from rlmem.agents.learner_config import LearnerConfig
+from rlmem.agents.memory_metrics import memory_metrics
+from rlmem.agents.rollout import Collector
+from rlmem.errors import check
+from rlmem.memory_state import MemoryState
+
+
+class Trainer:
+    """Collects, updates and carries memory, until `total_timesteps` environment steps are done.
+
+    Args:
+        envs: vector environment with SAME_STEP autoreset; with `state_dict` and `load_state_dict` it resumes exactly.
+        policy: the actor-critic, on `device`.
+        config: algorithm and coefficients.
+        seed: of the environments, the actions and the minibatches' order.
+        total_timesteps: length of the run, in environment steps over all environments.
+        device: of the policy.
+        word: the word whose steps' spans are logged apart, or None.
+    """
+
+    def __init__(
+        self,
+        envs: gym.vector.VectorEnv[Any, Any, Any],
+        policy: ActorCritic,
+        config: LearnerConfig,
+        *,
+        seed: int,
+        total_timesteps: int,
+        device: torch.device | str = "cpu",
+        word: str | None = None,
+    ) -> None:
+        check(
+            config.algorithm == "a2c" or config.num_minibatches <= envs.num_envs,
+            f"--num-minibatches {config.num_minibatches} is more than --num-envs {envs.num_envs}, but a minibatch is "
+            "made of whole environments; lower it",
+        )
+        self.envs, self.policy, self.word = envs, policy, word
+        self.total_timesteps, self.timesteps = total_timesteps, 0
+        self._actions = torch.Generator(device).manual_seed(seed)
+        self._order = torch.Generator().manual_seed(seed)
+        self.collector = Collector(envs, policy, config.num_steps, self._actions, seed)
+        self.learner = Learner(policy, config, self._order)
+
+    @property
+    def is_finished(self) -> bool:
+        """True once the run has its steps."""
+        return self.timesteps >= self.total_timesteps
+
+    @property
+    def statistics(self) -> EpisodeStatistics:
+        """Of the training episodes."""
+        return self.collector.statistics
+
+    def iterate(self) -> dict[str, float]:
+        """Advance by one window of every environment: collect, update, carry the memory.
+
+        Returns:
+            Metrics by name.
+
+        Raises:
+            DivergedError: the loss is no finite number; do not save this trainer.
+        """
+        rollout = self.collector.collect()
+        metrics = self.learner.update(
+            rollout,
+            success_rate=self.statistics.success_rate(),
+            progress=self.timesteps / self.total_timesteps,
+        )
+        evicted = self.collector.carry(rollout)
+        self.timesteps += rollout.action.numel()
+        return {**self.statistics.metrics(), **metrics, **memory_metrics(self.policy, rollout, evicted, self.word)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The trainer's tensors beside the policy's weights, by name."""
+        collector = self.collector
+        named = {f"memory.{name}": tensor for name, tensor in collector.state.tensors().items()}
+        named |= {"observation": collector.observation, "is_first": collector.is_first}
+        named |= {"generator.actions": self._actions.get_state(), "generator.order": self._order.get_state()}
+        for index, slots in self.learner.optimizer.state_dict()["state"].items():
+            named |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in slots.items()}
+        return named
+
+    def state_dict(self) -> dict[str, Any]:
+        """The JSON-able rest; `environments` is None if they cannot save their state."""
+        save = getattr(self.envs, "state_dict", None)
+        return {
+            "timesteps": self.timesteps,
+            "is_span_learning": self.learner.is_span_learning,
+            "statistics": self.statistics.state_dict(),
+            "environments": None if save is None else save(),
+        }
+
+    def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Restore what `tensors` and `state_dict` gave; load the policy's weights apart.
+
+        Environments that cannot restore their state keep the fresh episodes that they began with, and the memory
+        starts empty with them.
+        """
+        self.timesteps = int(state["timesteps"])
+        self.learner.is_span_learning = bool(state["is_span_learning"])
+        self.statistics.load_state_dict(state["statistics"])
+        self._actions.set_state(tensors["generator.actions"].cpu())
+        self._order.set_state(tensors["generator.order"].cpu())
+        self._load_optimizer(tensors)
+        restore = getattr(self.envs, "load_state_dict", None)
+        if state["environments"] is None or restore is None:
+            self.statistics.running_return[:] = 0
+            self.statistics.running_length[:] = 0
+            return
+        restore(state["environments"])
+        self.collector.observation = tensors["observation"]
+        self.collector.is_first = tensors["is_first"]
+        memory = {name.removeprefix("memory."): t for name, t in tensors.items() if name.startswith("memory.")}
+        self.collector.state = MemoryState.from_tensors(memory)
+
+    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        optimizer_state = self.learner.optimizer.state_dict()
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, slot = name.split(".")
+                optimizer_state["state"].setdefault(int(index), {})[slot] = tensor
+        self.learner.optimizer.load_state_dict(optimizer_state)

@@ -1,0 +1,176 @@
+"""The checkpoints of a run: folders that appear whole, of which the last few are kept.
+
+    checkpoints/step_<environment steps>/
+      model.safetensors    the policy
+      trainer.safetensors  optimiser, memory, generators, observations
+      state.json           the rest, and the other files' sizes and hashes; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlmem.actor_critic import ActorCritic
+from rlmem.agents.learner import DivergedError
+from rlmem.checkpoint import CheckpointError, load_policy, load_tensors, save_policy, save_tensors
+from rlmem.experiments.atomic_files import sync, write_bytes
+
+_FORMAT = 1
+_FILES = ("model.safetensors", "trainer.safetensors")
+_TEMPORARY = ".writing_"
+
+
+class Checkpoints:
+    """The folder of a run's checkpoints.
+
+    Args:
+        folder: `checkpoints/` of a run; made with the first checkpoint.
+        keep: how many of the last ones are kept.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder, self.keep = folder, keep
+
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, whole or not, ascending."""
+        names = [path.name for path in self.folder.glob("step_*")]
+        return sorted(int(name[5:]) for name in names if re.fullmatch(r"step_\d+", name))
+
+    def save(self, step: int, policy: ActorCritic, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
+        """Write a checkpoint, then remove what is older than the last few.
+
+        Args:
+            step: environment steps; a checkpoint of that step is left as it is.
+            policy: the weights.
+            tensors: of the trainer.
+            state: of the trainer, JSON-able but for arrays.
+
+        Raises:
+            DivergedError: a weight is no finite number; nothing is written.
+        """
+        path = self.folder / f"step_{step}"
+        if path.exists():
+            return path
+        _check_finite(policy)
+        self.folder.mkdir(exist_ok=True)
+        for leftover in self.folder.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(leftover)
+        temporary = self.folder / f"{_TEMPORARY}{path.name}"
+        temporary.mkdir()
+        save_policy(policy, temporary / _FILES[0])
+        save_tensors(tensors, temporary / _FILES[1])
+        files = {name: _fingerprint(temporary / name) for name in _FILES}
+        text = json.dumps({"format": _FORMAT, "files": files, "trainer": state}, default=_as_list)
+        write_bytes(temporary / "state.json", text.encode())
+        temporary.rename(path)
+        sync(self.folder)
+        for old in self.steps()[: -self.keep]:
+            shutil.rmtree(self.folder / f"step_{old}")
+        return path
+
+    def choose(self, name: str | None, command: str) -> Path:
+        """The checkpoint of that name, or the newest; its files are whole.
+
+        Args:
+            name: `step_<n>`, or None.
+            command: what to type with `--checkpoint` for another one.
+
+        Raises:
+            CheckpointError: there is none, or its files are not whole.
+        """
+        steps = self.steps()
+        if not steps:
+            raise CheckpointError(
+                f"{self.folder.parent} holds no checkpoint: the run stopped before its first one; train it anew"
+            )
+        path = self.folder / (name or f"step_{steps[-1]}")
+        if not path.is_dir():
+            raise CheckpointError(f"{path} does not exist; choose one of {', '.join(f'step_{n}' for n in steps)}")
+        problem = find_damage(path)
+        if problem is not None:
+            whole = [n for n in steps if f"step_{n}" != path.name and find_damage(self.folder / f"step_{n}") is None]
+            advice = f"go back to the last whole one: {command} --checkpoint step_{whole[-1]}" if whole else (
+                "there is no whole one; train the run anew"
+            )  # fmt: skip
+            raise CheckpointError(f"the checkpoint {path} is damaged: {problem}; {advice}")
+        return path
+
+    def set_aside_after(self, path: Path) -> list[str]:
+        """Rename the checkpoints after `path`, which the resumed run will make again; returns their new names."""
+        renamed = []
+        for step in [step for step in self.steps() if step > step_of(path)]:
+            number, target = 1, self.folder / f"aside_1_step_{step}"
+            while target.exists():
+                number += 1
+                target = self.folder / f"aside_{number}_step_{step}"
+            (self.folder / f"step_{step}").rename(target)
+            renamed.append(target.name)
+        return renamed
+
+
+def step_of(path: Path) -> int:
+    """The environment steps of a checkpoint's folder."""
+    return int(path.name.removeprefix("step_"))
+
+
+def load_checkpoint(path: Path, device: torch.device | str) -> tuple[ActorCritic, dict[str, Tensor], dict[str, Any]]:
+    """Read what `Checkpoints.save` wrote: policy, the trainer's tensors on `device`, the trainer's state.
+
+    Raises:
+        CheckpointError: a file is not whole.
+    """
+    policy = load_policy(path / _FILES[0], device)
+    tensors, _ = load_tensors(path / _FILES[1], device)
+    state: dict[str, Any] = json.loads((path / "state.json").read_text())["trainer"]
+    return policy, tensors, state
+
+
+def find_damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None."""
+    try:
+        state = json.loads((path / "state.json").read_text())
+        expected = {name: state["files"][name] for name in _FILES}
+    except FileNotFoundError:
+        return "state.json is missing"
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return "state.json was cut short or changed"
+    if state["format"] != _FORMAT:
+        return f"its format is {state['format']!r}, but this version of rlmem reads {_FORMAT}"
+    for name, (size, digest) in expected.items():
+        if not (path / name).is_file():
+            return f"{name} is missing"
+        if (path / name).stat().st_size != size:
+            return f"{name} has {(path / name).stat().st_size} bytes instead of {size}, it was cut short"
+        if _fingerprint(path / name)[1] != digest:
+            return f"{name} was changed after it was written"
+    return None
+
+
+def _fingerprint(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256."""
+    content = path.read_bytes()
+    return len(content), hashlib.sha256(content).hexdigest()
+
+
+def _check_finite(policy: ActorCritic) -> None:
+    for name, tensor in policy.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise DivergedError(
+                f"the weights {name} are no longer finite, so they are not saved; resume from the last checkpoint "
+                "with a lower --learning-rate, or train anew"
+            )
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"a trainer's state holds a {type(value).__name__}, which JSON cannot: make it a list")

@@ -1,0 +1,79 @@
+"""The command `rlmem`: its subcommands, loaded on use, and how errors end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+
+from rlmem import __version__
+from rlmem.errors import RlmemError
+
+COMMANDS = {
+    "train": ("train an agent: rlmem train corridor", "rlmem.experiments.train:train"),
+    "resume": ("go on with a run that was stopped", "rlmem.experiments.train:resume"),
+    "eval": ("play evaluation episodes with a run's weights", "rlmem.experiments.evaluate_command:run"),
+    "demo": ("train a small agent in minutes and show that it remembers", "rlmem.experiments.demo:run"),
+    "envs": ("list the environments", "rlmem.experiments.envs_command:run"),
+    "bench": ("measure speed and memory on this machine", "rlmem.experiments.bench:run"),
+}
+"""Subcommands: one line of help, and where the function is that takes the rest of the words."""
+
+USAGE_EXIT_CODE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: the words after `rlmem`; None takes the process's own.
+
+    Returns:
+        The exit code: 0, 1 for failures, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except RlmemError as error:
+        _print_error(str(error))
+        return error.exit_code
+    except OSError as error:
+        _print_error(f"{error.strerror or error}: {error.filename or 'the file system'}; free it or choose another")
+        return 1
+    except KeyboardInterrupt:
+        _print_error("stopped at once; what was saved before is whole")
+        return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(help_text())
+        return 0 if words else USAGE_EXIT_CODE
+    if words[0] == "--version":
+        print(f"rlmem {__version__}")
+        return 0
+    name, *rest = words
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(COMMANDS)}"
+        _print_error(f"rlmem has no command {name!r}; {hint}")
+        return USAGE_EXIT_CODE
+    module, _, function = COMMANDS[name][1].partition(":")
+    command: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
+    return command(rest)
+
+
+def help_text() -> str:
+    """What `rlmem --help` prints."""
+    lines = [f"  {name:<8} {summary}" for name, (summary, _) in COMMANDS.items()]
+    head = "usage: rlmem COMMAND [OPTIONS]\n\nReinforcement-learning agents whose memory learns what to forget.\n"
+    return "\n".join([head, "commands:", *lines, "", "rlmem COMMAND --help explains one; rlmem --version."])
+
+
+def _print_error(message: str) -> None:
+    print(f"rlmem: error: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Named defaults for each task; flags override them one by one."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from rlmem.agents.learner_config import LearnerConfig
+from rlmem.errors import UsageError
+from rlmem.experiments.tasks import TASKS, CorridorOptions
+from rlmem.experiments.train_config import RunConfig, TrainConfig
+from rlmem.model_config import ModelConfig
+
+# A few minutes on two CPU cores. With every span at 0 the ramp alone reaches 8 steps back, of up to 60.
+_DEMO = TrainConfig(
+    task="corridor",
+    preset="demo",
+    environment=CorridorOptions(max_length=60),
+    run=RunConfig(total_timesteps=2_000_000, log_interval=12_800, eval_episodes=50),
+    learner=LearnerConfig(span_cost=1e-5, span_cost_gate_low=0.95, span_cost_gate_high=1.0),
+    model=ModelConfig(max_span=60, ramp=4, initial_span_fraction=0.9),
+)
+
+# The whole task. Memory costs nothing until the agent nearly always takes the right door.
+_CORRIDOR = TrainConfig(
+    task="corridor",
+    preset="corridor",
+    environment=CorridorOptions(max_length=200),
+    run=RunConfig(total_timesteps=20_000_000, checkpoint_interval=500_000, eval_interval=500_000),
+    learner=LearnerConfig(span_cost=1e-5, span_cost_gate_low=0.95, span_cost_gate_high=1.0),
+    model=ModelConfig(max_span=200, ramp=16, initial_span_fraction=0.9),
+)
+
+# The paper's A.2.2. Its alpha of 5e-6 is taken for a sum over the window's 100 steps; ours is a mean over them.
+# Not given there, and chosen here: heads, feed-forward width, value coefficient, lambda, discount, clip, RMSProp's
+# own constants (the learner's), no advantage normalisation, initial spans of L / 2.
+_PAPER = TrainConfig(
+    task="corridor",
+    preset="paper",
+    environment=CorridorOptions(max_length=200),
+    run=RunConfig(total_timesteps=100_000_000, checkpoint_interval=1_000_000, eval_interval=1_000_000),
+    learner=LearnerConfig(
+        algorithm="a2c", optimizer="rmsprop", learning_rate=1e-4, ent_coef=5e-4, norm_adv=False, span_cost=5e-8
+    ),
+    model=ModelConfig(max_span=200, ramp=16, charge_at_episode_end=False),
+)
+
+PRESETS: dict[str, dict[str, TrainConfig]] = {
+    "corridor": {"corridor": _CORRIDOR, "demo": _DEMO, "paper": _PAPER, "corridor-paper": _PAPER},
+}
+"""Presets by task and name; a task's own name is its default."""
+
+
+def find_preset(task: str, name: str | None = None) -> TrainConfig:
+    """A preset of a task; without a name its default.
+
+    Raises:
+        UsageError: there is no such task or preset.
+    """
+    if task not in PRESETS:
+        raise UsageError(f"the task {task!r} is unknown; {_suggest(task, list(TASKS))}")
+    presets = PRESETS[task]
+    if name is None:
+        return presets[task]
+    if name not in presets:
+        raise UsageError(f"the preset {name!r} is unknown for {task}; {_suggest(name, list(presets))}")
+    return presets[name]
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"choose one of {', '.join(known)}"

@@ -1,0 +1,157 @@
+"""How training goes, for people: a live panel on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+_PANEL_SECONDS = 0.25  # between two redraws
+_LINE_SECONDS = 10.0  # between two plain lines
+
+
+class Progress(Protocol):
+    """Something that shows how training goes."""
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Show a window's metrics.
+
+        Args:
+            step: environment steps done.
+            metrics: of the window, by their names in the log.
+        """
+
+    def close(self) -> None:
+        """Show the last state and stop."""
+
+
+def make_progress(title: str, total_timesteps: int, start: int, *, quiet: bool) -> Progress:
+    """The kind of progress that standard output can show.
+
+    Args:
+        title: of the run.
+        total_timesteps: environment steps of the whole run.
+        start: environment steps done before now.
+        quiet: show nothing.
+    """
+    if quiet:
+        return SilentProgress()
+    console = Console()
+    if console.is_terminal:
+        return PanelProgress(console, title, total_timesteps, start)
+    return LineProgress(total_timesteps, start)
+
+
+class SilentProgress:
+    """Shows nothing."""
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class LineProgress:
+    """Prints a plain line every few seconds, and the last state.
+
+    Args:
+        total_timesteps: environment steps of the whole run.
+        start: environment steps done before now.
+    """
+
+    def __init__(self, total_timesteps: int, start: int) -> None:
+        self._total, self._pace = total_timesteps, Pace(start)
+        self._printed_at = float("-inf")
+        self._pending = ""
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Print the metrics unless the last line is younger than a few seconds."""
+        line = f"{step:,} of {self._total:,} steps, " + ", ".join(describe(step, self._total, self._pace, metrics))
+        self._pending = line
+        if time.monotonic() - self._printed_at >= _LINE_SECONDS:
+            self.close()
+            self._printed_at = time.monotonic()
+
+    def close(self) -> None:
+        """Print what has not been printed."""
+        if self._pending:
+            print(self._pending, flush=True)
+            self._pending = ""
+
+
+class PanelProgress:
+    """Keeps a panel up to date in place.
+
+    Args:
+        console: a terminal.
+        title: of the run.
+        total_timesteps: environment steps of the whole run.
+        start: environment steps done before now.
+    """
+
+    def __init__(self, console: Console, title: str, total_timesteps: int, start: int) -> None:
+        self._title, self._total, self._pace = title, total_timesteps, Pace(start)
+        self._live = Live(console=console, auto_refresh=False)
+        self._live.start()
+        self._drawn_at = float("-inf")
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Redraw, at most a few times a second."""
+        is_due = time.monotonic() - self._drawn_at >= _PANEL_SECONDS
+        self._live.update(self._panel(step, metrics), refresh=is_due)
+        if is_due:
+            self._drawn_at = time.monotonic()
+
+    def close(self) -> None:
+        """Draw the last state and leave it on the screen."""
+        self._live.stop()
+
+    def _panel(self, step: int, metrics: dict[str, float]) -> Panel:
+        share = Text(f"{step:,} of {self._total:,} steps ({step / self._total:.0%})")
+        numbers = Text(" · ".join(describe(step, self._total, self._pace, metrics)))
+        return Panel(Group(share, ProgressBar(self._total, step), numbers), title=Text(self._title))
+
+
+class Pace:
+    """Environment steps a second since this process began to train.
+
+    Args:
+        start: environment steps done before.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._start, self._began = start, time.monotonic()
+
+    def steps_per_second(self, step: int) -> float:
+        """The pace up to `step`, in environment steps."""
+        return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
+
+
+def describe(step: int, total: int, pace: Pace, metrics: dict[str, float]) -> list[str]:
+    """The few numbers worth watching, as short texts; steps are environment steps."""
+    fps = pace.steps_per_second(step)
+    texts = []
+    for name, title, form in (
+        ("rollout/success_rate", "success", ".3f"),
+        ("eval/success_rate", "evaluation", ".3f"),
+        ("memory/size_mean", "memory size", ".1f"),
+        ("memory/span_mean", "span", ".1f"),
+    ):
+        if name in metrics:
+            texts.append(f"{title} {metrics[name]:{form}}")
+    texts.append(f"{fps:,.0f} steps/s")
+    texts.append(f"{format_duration(max(total - step, 0) / fps) if fps > 0 else '?'} left")
+    return texts
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as `1:02:03` or `2:03`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

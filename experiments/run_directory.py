@@ -1,0 +1,143 @@
+"""A run's folder: `runs/<experiment>/<name>/` with config.json, logs and checkpoints; and how RUN arguments find one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rlmem.errors import RlmemError, UsageError
+from rlmem.experiments.atomic_files import sync, write_json
+from rlmem.experiments.checkpoints import Checkpoints
+from rlmem.experiments.train_config import ConfigError, TrainConfig
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""Weights that come with the package, one folder each."""
+
+
+class RunDirectory:
+    """The folder of one run, opened.
+
+    Args:
+        path: the folder; it holds a config.json.
+
+    Raises:
+        ConfigError: config.json is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = _read_config(path / "config.json")
+        self.checkpoints = Checkpoints(path / "checkpoints", self.config.run.keep_checkpoints)
+
+    @classmethod
+    def create(cls, config: TrainConfig, root: Path, experiment: str, name: str | None) -> RunDirectory:
+        """Make the folder of a new run and write its config.json.
+
+        Args:
+            config: what to run.
+            root: folder of all runs.
+            experiment: folder of runs that belong together.
+            name: of the run; None chooses one that is free.
+
+        Raises:
+            UsageError: the name cannot be, or there is such a folder already.
+        """
+        if name is not None and not re.fullmatch(r"\w[\w.+-]*", name):
+            raise UsageError(
+                f"--name {name!r} cannot name a folder; use letters, digits, dots, dashes and underscores"
+            )
+        path = _make_folder(root / experiment, name, default_name(config))
+        write_json(path / "config.json", config.to_json())
+        sync(path.parent)
+        return cls(path)
+
+    def rewrite_config(self, config: TrainConfig) -> None:
+        """Change what the run shall be, for instance its length."""
+        write_json(self.path / "config.json", config.to_json())
+        self.config = config
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from training this run; the system lets go when the process ends.
+
+        Raises:
+            RlmemError: another process has it.
+        """
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RlmemError(f"{self.path} is being trained by another process; stop that one first") from error
+            yield
+
+
+def default_name(config: TrainConfig) -> str:
+    """A readable name, such as `corridor-expire_span-s1-20261120-153012`."""
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return f"{config.preset}-{config.model.memory}-s{config.run.seed}-{now}"
+
+
+def find_run(argument: str, root: Path) -> Path:
+    """The folder that a RUN argument means: a path, the name of a run, or the name of pretrained weights.
+
+    Args:
+        argument: what was typed.
+        root: folder of all runs.
+
+    Raises:
+        UsageError: nothing has that name, or several runs have it.
+    """
+    path = Path(argument)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UsageError(f"{path} is no run: it holds no config.json; give a folder like runs/corridor/NAME")
+        return path
+    named = sorted(root.glob(f"*/{argument}/config.json")) if re.fullmatch(r"[\w.+-]+", argument) else []
+    if len(named) > 1:
+        raise UsageError(f"several runs are called {argument}: {', '.join(str(p.parent) for p in named)}; give a path")
+    if named:
+        return named[0].parent
+    if re.fullmatch(r"[\w.+-]+", argument) and (PRETRAINED / argument / "config.json").is_file():
+        return PRETRAINED / argument
+    runs = sorted(root.glob("*/*/config.json"), key=lambda p: p.stat().st_mtime)
+    known = f"the newest run is {runs[-1].parent}" if runs else f"there are no runs in {root} yet"
+    shipped = sorted(p.parent.name for p in PRETRAINED.glob("*/config.json"))
+    pretrained = f"; pretrained: {', '.join(shipped)}" if shipped else ""
+    raise UsageError(f"there is no run {argument!r}; {known}{pretrained}")
+
+
+def is_pretrained(path: Path) -> bool:
+    """True for a folder of weights alone, which can be evaluated but not resumed."""
+    return (path / "model.safetensors").is_file()
+
+
+def _make_folder(parent: Path, name: str | None, free_name: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = parent / (name or free_name + (f"-{number}" if number > 1 else ""))
+        try:
+            path.mkdir()
+        except FileExistsError as error:
+            if name is not None:
+                raise UsageError(
+                    f"the run {path} exists; choose another --name, or go on with it: rlmem resume {path}"
+                ) from error
+        else:
+            return path
+    raise UsageError(f"{parent} holds a thousand runs called {free_name}; choose a --name")
+
+
+def _read_config(path: Path) -> TrainConfig:
+    try:
+        return TrainConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path.parent} is no run: it holds no config.json") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no whole JSON file ({error}); write it anew or train the run anew") from error
+    except RlmemError as error:
+        raise ConfigError(f"{path} does not describe a run: {error}") from error

@@ -1,0 +1,141 @@
+"""Everything that a training run is made from: the flags of `rlmem train`, and config.json in a run's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from rlmem.agents.learner_config import LearnerConfig
+from rlmem.errors import RlmemError, check
+from rlmem.experiments.tasks import TASKS, CorridorOptions, TaskOptions
+from rlmem.model_config import ModelConfig
+
+FORMAT = 1
+"""Of config.json; raised when an older file can no longer be read."""
+
+
+class ConfigError(RlmemError):
+    """A config.json does not describe a run."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, on what, and what is written on the way. Intervals count environment steps."""
+
+    total_timesteps: int = 1_000_000
+    """Length of the run, in environment steps over all environments."""
+    num_envs: int = 64
+    """Environments played at once."""
+    seed: int = 1
+    """Of the weights, environments, actions and minibatches."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the policy runs; auto takes CUDA where there is a GPU."""
+    num_threads: int | None = None
+    """CPU threads of PyTorch; None leaves its choice, which config.json then records."""
+    log_interval: int = 20_000
+    """Steps between two lines of metrics.jsonl."""
+    checkpoint_interval: int = 200_000
+    """Steps between two checkpoints; 0 saves only at the end and when interrupted."""
+    keep_checkpoints: int = 3
+    """How many of the last checkpoints are kept."""
+    eval_interval: int = 200_000
+    """Steps between two evaluations; 0 makes none."""
+    eval_episodes: int = 100
+    """Episodes of an evaluation, the same ones every time."""
+
+    def __post_init__(self) -> None:
+        for name in ("total_timesteps", "num_envs", "log_interval", "keep_checkpoints", "eval_episodes"):
+            check(getattr(self, name) >= 1, f"{_flag(name)} is {getattr(self, name)}, but it must be at least 1")
+        for name in ("checkpoint_interval", "eval_interval", "seed"):
+            check(getattr(self, name) >= 0, f"{_flag(name)} is {getattr(self, name)}, but it cannot be negative")
+        check(
+            self.num_threads is None or self.num_threads >= 1,
+            f"--num-threads is {self.num_threads}, but it must be at least 1; leave it out for PyTorch's choice",
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    task: tyro.conf.SuppressFixed[tyro.conf.Fixed[str]] = "corridor"
+    """What is played; a name of `TASKS`."""
+    preset: str = "corridor"
+    """Where the defaults came from."""
+    environment: TaskOptions = field(default_factory=CorridorOptions)
+    """The task's own keywords."""
+    run: RunConfig = field(default_factory=RunConfig)
+    """Length, device, intervals."""
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """Algorithm and coefficients."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Sizes and memory."""
+
+    def __post_init__(self) -> None:
+        rows, parts = self.run.num_envs, self.learner.num_minibatches
+        check(
+            self.learner.algorithm == "a2c" or parts <= rows,
+            f"--num-minibatches {parts} is more than --num-envs {rows}, but a minibatch is made of whole environments; "
+            "lower it",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON-able form that `from_json` reads."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Any) -> TrainConfig:
+        """Read what `to_json` gave.
+
+        Raises:
+            ConfigError: a key is unknown or missing, or a value is of the wrong kind.
+            UsageError: a value is out of range.
+        """
+        _check_keys(data, {"format", *(one.name for one in dataclasses.fields(cls))}, "the file")
+        if data["format"] != FORMAT:
+            raise ConfigError(f"its format is {data['format']!r}, but this version of rlmem reads format {FORMAT}")
+        if data["task"] not in TASKS:
+            raise ConfigError(f"its task is {data['task']!r}, but this version of rlmem knows {', '.join(TASKS)}")
+        return cls(
+            task=data["task"],
+            preset=str(data["preset"]),
+            environment=_read(TASKS[data["task"]].options, data["environment"], "environment"),
+            run=_read(RunConfig, data["run"], "run"),
+            learner=_read(LearnerConfig, data["learner"], "learner"),
+            model=_read(ModelConfig, data["model"], "model"),
+        )
+
+
+def _read(cls: Any, data: Any, section: str) -> Any:
+    """An instance of a dataclass of plain values from a JSON object."""
+    _check_keys(data, {one.name for one in dataclasses.fields(cls)}, f"section {section!r}")
+    for name, hint in get_type_hints(cls).items():
+        if not _is_of_kind(data[name], hint):
+            raise ConfigError(f"{section}.{name} is {data[name]!r}, which is no {getattr(hint, '__name__', hint)}")
+    return cls(**data)
+
+
+def _check_keys(data: Any, expected: set[str], where: str) -> None:
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} is no JSON object")
+    for problem, names in (("lacks", expected - set(data)), ("has the unknown", set(data) - expected)):
+        if names:
+            raise ConfigError(f"{where} {problem} {', '.join(sorted(names))}")
+
+
+def _is_of_kind(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return any(_is_of_kind(value, one) for one in get_args(hint))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value is None if hint is NoneType else type(value) is hint
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,103 @@
+"""Weights and tensors on disk: safetensors files, written whole or not at all, opened without running code."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rlmem.actor_critic import ActorCritic
+from rlmem.errors import RlmemError
+from rlmem.model_config import ModelConfig
+
+
+class CheckpointError(RlmemError):
+    """A file is not what a checkpoint needs: cut short, missing, or made by something else."""
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write named tensors so that `path` is whole or absent: a temporary file, fsynced, then renamed.
+
+    Args:
+        tensors: any shapes, dtypes and devices.
+        path: the file to write; replaced if it exists.
+        metadata: texts to store beside the tensors.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    save_file(whole, temporary, metadata)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read what `save_tensors` wrote.
+
+    Returns:
+        The tensors by name, on `device`, and the metadata.
+
+    Raises:
+        CheckpointError: the file is missing, cut short or of another format.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist; give a folder that holds a checkpoint") from error
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is no whole safetensors file ({error}); it was cut short or damaged: use an earlier checkpoint"
+        ) from error
+
+
+def save_policy(policy: ActorCritic, path: Path) -> None:
+    """Write a policy's weights with all that is needed to build it again: architecture, vocabulary, actions.
+
+    Args:
+        policy: the actor-critic.
+        path: usually `model.safetensors`.
+    """
+    description = {
+        "model": asdict(policy.config),
+        "words": list(policy.encoder.words),
+        "cells": policy.encoder.embedding.shape[0],
+        "num_actions": policy.num_actions,
+    }
+    save_tensors(policy.state_dict(), path, {"rlmem": json.dumps(description)})
+
+
+def load_policy(path: Path, device: torch.device | str = "cpu") -> ActorCritic:
+    """Build the policy that `save_policy` wrote.
+
+    Raises:
+        CheckpointError: the file is missing, cut short, or holds no rlmem policy.
+    """
+    tensors, metadata = load_tensors(path, device)
+    description = _description(path, metadata)
+    words = tuple(description["words"])
+    config = ModelConfig(**description["model"])
+    policy = ActorCritic(config, words, description["cells"], description["num_actions"]).to(device)
+    try:
+        policy.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not hold the weights that it describes: {error}") from error
+    return policy
+
+
+def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads(metadata["rlmem"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"{path} is a safetensors file, but not one of a policy: it lacks rlmem's description; "
+            "give the model.safetensors of a run"
+        ) from error
+    return description
