@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RECENT_EPISODES = 500
+FEW_EPISODES = 100  # the first episodes to end are the short and lucky ones: their success rate says little
 
 
 class EpisodeStatistics:
@@ -45,8 +46,8 @@ class EpisodeStatistics:
             self.running_length[is_last] = 0
 
     def success_rate(self) -> float | None:
-        """Share of the recent episodes that succeeded; None before the first one ended."""
-        return float(np.mean(self.successes)) if self.successes else None
+        """Share of the recent episodes that succeeded; None while fewer than `FEW_EPISODES` have ended."""
+        return float(np.mean(self.successes)) if len(self.successes) >= FEW_EPISODES else None
 
     def metrics(self) -> dict[str, float]:
         """Means over the recent episodes, under SB3's names; empty before the first one ended."""

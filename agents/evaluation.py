@@ -131,7 +131,7 @@ class _Episodes:
     ) -> None:
         self.policy, self.envs, self.generator, self.word = policy, envs, generator, word
         self.device = policy.heads.weight.device
-        self.observation, _ = envs.reset(seed=seeds)
+        self.observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # Gymnasium takes lists, unannotated
         num = len(seeds)
         self.returns = np.zeros(num)
         self.lengths = np.zeros(num, dtype=np.int64)

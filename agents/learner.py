@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
-from rlmem.actor_critic import ActorCritic, PolicyOutput
+from rlmem.actor_critic import ActorCritic
+from rlmem.agents.batch import Batch
 from rlmem.agents.learner_config import LearnerConfig
-from rlmem.agents.losses import a2c_policy_loss, action_log_prob, entropy, normalise_advantages, ppo_policy_loss
-from rlmem.agents.returns import generalised_advantages
+from rlmem.agents.losses import a2c_policy_loss, action_log_prob, entropy, ppo_policy_loss
+from rlmem.agents.optimizer import make_optimizer
 from rlmem.agents.rollout import Rollout
 from rlmem.errors import RlmemError
-from rlmem.memories import Memory
+
+_ROWS_AT_ONCE = 16  # rows whose activations fit the cache of one core; more are run in turn, gradients summed
 
 
 class DivergedError(RlmemError):
@@ -52,17 +53,10 @@ class Learner:
         self.is_span_learning |= (success_rate or 0.0) >= config.span_start_success
         self._set_learning_rate(progress)
         alpha = config.span_cost * cost_gate(success_rate, config.span_cost_gate_low, config.span_cost_gate_high)
-        advantage = generalised_advantages(
-            rollout.reward, rollout.value, rollout.is_last, rollout.final_value, rollout.next_value,
-            gamma=config.gamma, gae_lambda=config.gae_lambda,
-        )  # fmt: skip
-        target = advantage + rollout.value
-        weight = normalise_advantages(advantage, config.adv_std_floor) if config.norm_adv else advantage
-        totals: list[dict[str, Tensor]] = []
-        for rows in self._minibatches(rollout.action.shape[1]):
-            totals.append(self._step(rollout, rows, weight, target, alpha))
-        metrics = {name: float(torch.stack([t[name] for t in totals]).mean()) for name in totals[0]}
-        metrics["train/explained_variance"] = explained_variance(rollout.value, target)
+        batch = Batch.of(rollout, config)
+        steps = [self._step(batch, rows, alpha) for rows in self._minibatches(rollout.num_rows)]
+        metrics = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+        metrics["train/explained_variance"] = explained_variance(rollout.value.t(), batch.target)
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         metrics["memory/alpha"] = alpha
         return metrics
@@ -76,42 +70,48 @@ class Learner:
             for rows in torch.randperm(num_rows, generator=self.generator).chunk(self.config.num_minibatches)
         ]
 
-    def _step(
-        self, rollout: Rollout, rows: Tensor, advantage: Tensor, target: Tensor, alpha: float
-    ) -> dict[str, Tensor]:
-        """One optimiser step on some rows; all tensors but `rows` (time, batch)."""
-        config = self.config
-        rows = rows.to(rollout.action.device)
-        observation = rollout.observation[:, rows].transpose(0, 1)
-        window = rollout.window.rows(rows)
-        output = self.policy(observation, rollout.state.rows(rows), window)
-        action, old_logits = rollout.action[:, rows].t(), rollout.logits[:, rows].transpose(0, 1)
-        log_prob, old_log_prob = action_log_prob(output.logits, action), action_log_prob(old_logits, action)
-        if config.algorithm == "a2c":
-            policy_loss = a2c_policy_loss(log_prob, advantage[:, rows].t())
-        else:
-            policy_loss = ppo_policy_loss(log_prob, old_log_prob, advantage[:, rows].t(), config.clip_coef)
-        value_loss = (output.value - target[:, rows].t()).square().mean()
-        mean_entropy = entropy(output.logits).mean()
-        span_loss = self.policy.core.auxiliary_loss(output.traces, window)
-        loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * mean_entropy + alpha * span_loss
-        if not torch.isfinite(loss):
-            raise DivergedError(
-                f"the loss became {float(loss)} (policy {float(policy_loss)}, value {float(value_loss)}, "
-                f"memory {float(span_loss)}); resume from the last checkpoint with a lower --learning-rate"
-            )
+    def _step(self, batch: Batch, rows: Tensor, alpha: float) -> dict[str, Tensor]:
+        """One optimiser step on some rows, (rows,) int64; returns the metrics' means over them."""
+        rows = rows.to(batch.action.device)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+        parts: list[dict[str, Tensor]] = []
+        for chunk in rows.split(len(rows) if rows.is_cuda else _ROWS_AT_ONCE):
+            share = len(chunk) / len(rows)
+            loss, metrics = self._loss(batch, chunk, alpha)
+            if not torch.isfinite(loss):
+                named = ", ".join(f"{name} {float(value):.3g}" for name, value in metrics.items())
+                raise DivergedError(
+                    f"the loss became {float(loss)} ({named}); "
+                    "resume from the last checkpoint with a lower --learning-rate"
+                )
+            (loss * share).backward()
+            parts.append({name: value.detach() * share for name, value in metrics.items()})
+        metrics = {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+        metrics["train/grad_norm"] = clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
         self.optimizer.step()
-        ratio = (log_prob - old_log_prob).detach()
-        return {
-            "train/policy_gradient_loss": policy_loss.detach(),
-            "train/value_loss": value_loss.detach(),
-            "train/entropy_loss": -mean_entropy.detach(),
-            "train/approx_kl": (ratio.exp() - 1 - ratio).mean(),
-            "train/grad_norm": grad_norm,
-            "memory/auxiliary_loss": alpha * span_loss.detach(),
+        return metrics
+
+    def _loss(self, batch: Batch, rows: Tensor, alpha: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of some rows, a mean over their steps, and its parts."""
+        config = self.config
+        window, action = batch.window.rows(rows), batch.action[rows]
+        output = self.policy(batch.observation[:, rows].transpose(0, 1), batch.state.rows(rows), window)
+        log_prob = action_log_prob(output.logits, action)
+        log_ratio = log_prob - batch.log_prob[rows]
+        if config.algorithm == "a2c":
+            policy_loss = a2c_policy_loss(log_prob, batch.advantage[rows])
+        else:
+            policy_loss = ppo_policy_loss(log_ratio, batch.advantage[rows], config.clip_coef)
+        value_loss = (output.value - batch.target[rows]).square().mean()
+        entropy_loss = -entropy(output.logits).mean()
+        memory_loss = alpha * self.policy.core.auxiliary_loss(output.traces, window)
+        loss = policy_loss + config.vf_coef * value_loss + config.ent_coef * entropy_loss + memory_loss
+        return loss, {
+            "train/policy_gradient_loss": policy_loss,
+            "train/value_loss": value_loss,
+            "train/entropy_loss": entropy_loss,
+            "train/approx_kl": (log_ratio.exp() - 1 - log_ratio).mean(),
+            "memory/auxiliary_loss": memory_loss,
         }
 
     def _set_learning_rate(self, progress: float) -> None:
@@ -119,19 +119,6 @@ class Learner:
         for group in self.optimizer.param_groups:
             is_learning = self.is_span_learning or not group["is_span"]
             group["lr"] = self.config.learning_rate * group["scale"] * factor * is_learning
-
-
-def make_optimizer(policy: ActorCritic, config: LearnerConfig) -> torch.optim.Optimizer:
-    """The optimiser, with the span predictors in a group of their own."""
-    span = [p for module in policy.modules() if isinstance(module, Memory) for p in module.parameters()]
-    span_ids = {id(p) for p in span}
-    rest = [p for p in policy.parameters() if id(p) not in span_ids]
-    groups: list[dict[str, Any]] = [{"params": rest, "scale": 1.0, "is_span": False}]
-    if span:
-        groups.append({"params": span, "scale": config.span_lr_scale, "is_span": True})
-    if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.99, eps=1e-5)
-    return torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8, fused=True)
 
 
 def cost_gate(success_rate: float | None, low: float, high: float) -> float:
@@ -145,6 +132,6 @@ def cost_gate(success_rate: float | None, low: float, high: float) -> float:
 
 
 def explained_variance(prediction: Tensor, target: Tensor) -> float:
-    """1 - Var(target - prediction) / Var(target); 1 is perfect, 0 no better than the mean; NaN if the target is flat."""
+    """1 - Var(target - prediction) / Var(target): 1 is perfect, 0 no better than the mean; NaN for a flat target."""
     variance = target.var(correction=0)
     return float(1 - (target - prediction).var(correction=0) / variance) if variance > 0 else float("nan")

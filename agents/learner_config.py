@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlmem.errors import check
+from rlmem.errors import check, flag
 
 Algorithm = Literal["ppo", "a2c"]
 OptimizerName = Literal["adam", "rmsprop"]
@@ -58,20 +58,16 @@ class LearnerConfig:
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "update_epochs", "num_minibatches"):
-            check(getattr(self, name) >= 1, f"{_flag(name)} is {getattr(self, name)}, but it must be at least 1")
+            check(getattr(self, name) >= 1, f"{flag(name)} is {getattr(self, name)}, but it must be at least 1")
         for name in ("learning_rate", "clip_coef", "max_grad_norm", "adv_std_floor", "span_lr_scale"):
-            check(getattr(self, name) > 0, f"{_flag(name)} is {getattr(self, name)}, but it must be positive")
+            check(getattr(self, name) > 0, f"{flag(name)} is {getattr(self, name)}, but it must be positive")
         for name in ("ent_coef", "vf_coef", "span_cost"):
-            check(getattr(self, name) >= 0, f"{_flag(name)} is {getattr(self, name)}, but it cannot be negative")
+            check(getattr(self, name) >= 0, f"{flag(name)} is {getattr(self, name)}, but it cannot be negative")
         for name in ("gamma", "gae_lambda", "span_cost_gate_low", "span_cost_gate_high", "span_start_success"):
             value = getattr(self, name)
-            check(0 <= value <= 1, f"{_flag(name)} is {value}, but it must lie between 0 and 1")
+            check(0 <= value <= 1, f"{flag(name)} is {value}, but it must lie between 0 and 1")
         check(
             self.span_cost_gate_low <= self.span_cost_gate_high,
             f"--span-cost-gate-low {self.span_cost_gate_low} is above --span-cost-gate-high "
             f"{self.span_cost_gate_high}; swap them",
         )
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

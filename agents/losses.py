@@ -31,19 +31,18 @@ def normalise_advantages(advantage: Tensor, std_floor: float) -> Tensor:
 
 
 def a2c_policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
-    """The policy gradient's loss, a mean over steps; both arguments (steps,)."""
+    """The policy gradient's loss, a mean over steps; both arguments of one shape."""
     return -(log_prob * advantage).mean()
 
 
-def ppo_policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
+def ppo_policy_loss(log_ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     """PPO's clipped surrogate, a mean over steps (Schulman et al. 2017, equation 7).
 
     Args:
-        log_prob: (steps,), under the current weights.
-        old_log_prob: (steps,), under the acting weights.
-        advantage: (steps,).
+        log_ratio: log-probability of the actions under the current weights less that under the acting weights.
+        advantage: of the same shape.
         clip: epsilon, how far the probability ratio may move and still be rewarded.
     """
-    ratio = torch.exp(log_prob - old_log_prob)
+    ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip, 1 + clip)
     return -torch.minimum(ratio * advantage, clipped * advantage).mean()

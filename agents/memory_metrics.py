@@ -1,7 +1,7 @@
 """What the memory did in a window, as numbers to log: sizes, and spans split by what a step shows.
 
-Sizes alone mislead: an agent may keep little because it forgot the one step that mattered, so the mean span of the steps
-that show a given word stands beside the others'.
+Sizes alone mislead: an agent may keep little because it forgot the one step that mattered, so the mean span of the
+steps that show a given word stands beside the others'.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def spans(policy: ActorCritic, layer_inputs: tuple[Tensor, ...]) -> list[Tensor]
     return [span for span in described if span is not None] or None
 
 
-def memory_metrics(policy: ActorCritic, rollout: Rollout, evicted: tuple[int, ...], word: str | None) -> dict[str, float]:
+def memory_metrics(
+    policy: ActorCritic, rollout: Rollout, evicted: tuple[int, ...], word: str | None
+) -> dict[str, float]:
     """Metrics of one window, under the names that every log uses.
 
     Args:

@@ -1,7 +1,7 @@
 """Generalised advantage estimation over windows in which episodes end.
 
-    reward, value, final_value  (time, batch)   r_t, V(s_t), and V of a truncated episode's final observation
-    is_last                     (time, batch)   True where the episode ends with step t, terminated or truncated
+reward, value, final_value  (time, batch)   r_t, V(s_t), and V of a truncated episode's final observation
+is_last                     (time, batch)   True where the episode ends with step t, terminated or truncated
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.memory_state import MemoryState
 from rlmem.window import Window
 
+_STEPS_BETWEEN_DELETIONS = 20  # acting drops dead memories so often; it costs time alone, results do not depend on it
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -52,6 +54,11 @@ class Rollout:
     layer_inputs: tuple[Tensor, ...]
     memory_size: Tensor
 
+    @property
+    def num_rows(self) -> int:
+        """Environments."""
+        return self.action.shape[1]
+
 
 class Collector:
     """Plays the environments and keeps what must survive from one window to the next.
@@ -82,16 +89,23 @@ class Collector:
 
     def collect(self) -> Rollout:
         """Take `num_steps` steps in every environment under fixed weights."""
-        cache = self.policy.open(self.state, self.num_steps)
         noise = gumbel_noise((self.num_steps, self.envs.num_envs, self.policy.num_actions), self.generator)
-        steps = [self._step(cache, noise[time]) for time in range(self.num_steps)]
-        named = {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
+        state, steps, layer_inputs = self.state, [], []
+        for part in noise.split(_STEPS_BETWEEN_DELETIONS):
+            cache = self.policy.open(state, len(part))
+            taken = [self._step(cache, step_noise) for step_noise in part]
+            layer_inputs.append(cache.layer_inputs())
+            next_value = cache.peek(self.observation)
+            window = Window.following(state, *(stack(taken, name).t() for name in ("is_first", "is_last")))
+            state = self.policy.core.carry(state, cache.layer_inputs(), window)
+            steps += taken
+        named = {name: stack(steps, name) for name in steps[0]}
         is_first = named.pop("is_first")
         return Rollout(
             state=self.state,
             window=Window.following(self.state, is_first.t(), named["is_last"].t()),
-            next_value=cache.peek(self.observation),
-            layer_inputs=cache.layer_inputs(),
+            next_value=next_value,
+            layer_inputs=tuple(torch.cat(parts, dim=1) for parts in zip(*layer_inputs, strict=True)),
             **named,
         )
 
@@ -136,6 +150,11 @@ class Collector:
         return torch.as_tensor(array, device=self.device)
 
 
+def stack(steps: list[dict[str, Tensor]], name: str) -> Tensor:
+    """One named tensor (batch, ...) of every step, as (time, batch, ...)."""
+    return torch.stack([step[name] for step in steps])
+
+
 def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Standard Gumbel noise: the argmax of logits plus noise is a sample of the categorical distribution."""
     return -torch.empty(shape, device=generator.device).exponential_(generator=generator).log()
@@ -149,9 +168,7 @@ def successes(infos: dict[str, Any], reward: NDArray[Any], is_last: NDArray[np.b
     return np.asarray(reward > 0 if reported is None else reported, dtype=np.bool_)
 
 
-def final_observations(
-    infos: dict[str, Any], observation: NDArray[Any], is_ended: NDArray[np.bool_]
-) -> NDArray[Any]:
+def final_observations(infos: dict[str, Any], observation: NDArray[Any], is_ended: NDArray[np.bool_]) -> NDArray[Any]:
     """The final observations of ended episodes, in a batch whose other rows hold the current ones.
 
     Args:

@@ -13,7 +13,8 @@ from rlmem.experiments.presets import PRESETS, find_preset
 from rlmem.experiments.tasks import TASKS
 from rlmem.experiments.train_config import TrainConfig
 
-Positional = tyro.conf.Positional
+RunArgument = tyro.conf.Positional[str]
+"""A run: see `find_run`."""
 Switch = tyro.conf.FlagCreatePairsOff[bool]
 """A flag that is off unless given; it has no --no- form."""
 
@@ -35,6 +36,7 @@ class TrainArguments:
 
 
 Arguments = TypeVar("Arguments")
+Trained = TypeVar("Trained", bound=TrainArguments)
 
 
 def parse(cls: type[Arguments], argv: Sequence[str], command: str, default: Arguments | None = None) -> Arguments:
@@ -70,7 +72,7 @@ def parse_train(argv: Sequence[str]) -> TrainArguments:
     return with_position_reach(arguments, rest)
 
 
-def with_position_reach(arguments: TrainArguments, argv: Sequence[str]) -> TrainArguments:
+def with_position_reach(arguments: Trained, argv: Sequence[str]) -> Trained:
     """Let --position-reach follow --num-steps unless it was given itself."""
     config = arguments.config
     if _value_of(argv, "--num-steps") is None or _value_of(argv, "--position-reach") is not None:

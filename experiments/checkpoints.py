@@ -1,9 +1,9 @@
 """The checkpoints of a run: folders that appear whole, of which the last few are kept.
 
-    checkpoints/step_<environment steps>/
-      model.safetensors    the policy
-      trainer.safetensors  optimiser, memory, generators, observations
-      state.json           the rest, and the other files' sizes and hashes; written last
+checkpoints/step_<environment steps>/
+  model.safetensors    the policy
+  trainer.safetensors  optimiser, memory, generators, observations
+  state.json           the rest, and the other files' sizes and hashes; written last
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ Predicted memory, in bytes, float32, an upper bound that takes every layer's mem
 from __future__ import annotations
 
 import json
+import math
 
+from rlmem.envs.vocabulary import OBSERVATION_SHAPE
 from rlmem.experiments.train_config import TrainConfig
 from rlmem.experiments.training_run import make_policy
 
@@ -21,10 +23,7 @@ _SPARE = 16
 
 
 def print_dry_run(config: TrainConfig) -> None:
-    """Print configuration, parameter count and predicted memory."""
-    from rlmem.experiments.train import resolve
-
-    config = resolve(config)
+    """Print configuration, parameter count and predicted memory; device and threads are decided already."""
     parameters = sum(parameter.numel() for parameter in make_policy(config).parameters())
     memory = predicted_memory(config, parameters)
     print(json.dumps(config.to_json(), indent=2))
@@ -44,7 +43,7 @@ def predicted_memory(config: TrainConfig, parameters: int) -> dict[str, int]:
     memories = model.max_span + (model.ramp if model.memory == "expire_span" else 0)
     slots = memories + steps
     rows = num_envs if learner.algorithm == "a2c" else -(-num_envs // learner.num_minibatches)
-    words = 9 * 56
+    words = math.prod(OBSERVATION_SHAPE)
     per_row = (6 * model.heads + 4) * steps * slots + 8 * slots * model.model
     per_row += steps * (8 * model.model + 3 * model.feedforward)
     return {

@@ -34,7 +34,7 @@ class MetricsLog:
         cut_evaluations(self._evaluations, last_step)
         cut_event_files(folder, last_step)
         self._lines = path.open("a", encoding="utf-8")
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder))
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Add one line, and its values to TensorBoard; numbers that are not finite become null.
@@ -81,7 +81,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in lines]
     except json.JSONDecodeError as error:
-        raise RlmemError(f"{path} holds a line that is no JSON ({error}); move the file away and go on without") from error
+        raise RlmemError(
+            f"{path} holds a line that is no JSON ({error}); move the file away and go on without"
+        ) from error
 
 
 def cut_metrics(path: Path, last_step: int) -> None:

@@ -1,14 +1,15 @@
-"""A run's folder: `runs/<experiment>/<name>/` with config.json, logs and checkpoints; and how RUN arguments find one."""
+"""A run's folder, `runs/<experiment>/<name>/` with config.json, logs and checkpoints, and how RUN arguments find one."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rlmem.errors import RlmemError, UsageError
 from rlmem.experiments.atomic_files import sync, write_json
@@ -31,7 +32,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = _read_config(path / "config.json")
+        self.config = read_config(path, TrainConfig.from_json)
         self.checkpoints = Checkpoints(path / "checkpoints", self.config.run.keep_checkpoints)
 
     @classmethod
@@ -48,9 +49,7 @@ class RunDirectory:
             UsageError: the name cannot be, or there is such a folder already.
         """
         if name is not None and not re.fullmatch(r"\w[\w.+-]*", name):
-            raise UsageError(
-                f"--name {name!r} cannot name a folder; use letters, digits, dots, dashes and underscores"
-            )
+            raise UsageError(f"--name {name!r} cannot name a folder; use letters, digits, dots, dashes and underscores")
         path = _make_folder(root / experiment, name, default_name(config))
         write_json(path / "config.json", config.to_json())
         sync(path.parent)
@@ -132,12 +131,25 @@ def _make_folder(parent: Path, name: str | None, free_name: str) -> Path:
     raise UsageError(f"{parent} holds a thousand runs called {free_name}; choose a --name")
 
 
-def _read_config(path: Path) -> TrainConfig:
+T = TypeVar("T")
+
+
+def read_config(path: Path, read: Callable[[Any], T]) -> T:
+    """What `read` makes of a run's config.json.
+
+    Args:
+        path: the run's folder.
+        read: `TrainConfig.from_json`, or `read_task` for its task and environment alone.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    file = path / "config.json"
     try:
-        return TrainConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return read(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise UsageError(f"{path.parent} is no run: it holds no config.json") from error
+        raise UsageError(f"{path} is no run: it holds no config.json") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no whole JSON file ({error}); write it anew or train the run anew") from error
+        raise ConfigError(f"{file} is no whole JSON file ({error}); write it anew or train the run anew") from error
     except RlmemError as error:
-        raise ConfigError(f"{path} does not describe a run: {error}") from error
+        raise ConfigError(f"{file} does not describe a run: {error}") from error

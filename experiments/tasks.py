@@ -67,6 +67,4 @@ def make_envs(task: str, options: TaskOptions, num_envs: int) -> gym.vector.Vect
 
     import rlmem  # noqa: F401  (registers the ids)
 
-    return gym.make_vec(
-        TASKS[task].env_id, num_envs=num_envs, vectorization_mode="vector_entry_point", **vars(options)
-    )
+    return gym.make_vec(TASKS[task].env_id, num_envs=num_envs, vectorization_mode="vector_entry_point", **vars(options))

@@ -10,7 +10,8 @@ import torch
 
 from rlmem.agents.learner import DivergedError
 from rlmem.errors import UsageError
-from rlmem.experiments.arguments import Positional, Switch, TrainArguments, parse, parse_train
+from rlmem.experiments.arguments import RunArgument, Switch, TrainArguments, parse, parse_train
+from rlmem.experiments.device import choose_device
 from rlmem.experiments.dry_run import print_dry_run
 from rlmem.experiments.interruption import Interruption
 from rlmem.experiments.run_directory import RunDirectory, find_run, is_pretrained
@@ -22,7 +23,7 @@ from rlmem.experiments.training_run import TrainingRun
 class ResumeArguments:
     """Go on with a run that was stopped, to the bit as if it had not been."""
 
-    run: Positional[str]
+    run: RunArgument
     """Folder or name of the run."""
     checkpoint: str | None = None
     """Name of the checkpoint to go back to, such as step_64000; the newest if not given."""
@@ -38,7 +39,7 @@ def train(argv: Sequence[str]) -> int:
     """Run `rlmem train`; returns the exit code."""
     arguments = parse_train(argv)
     if arguments.dry_run:
-        print_dry_run(arguments.config)
+        print_dry_run(resolve(arguments.config))
         return 0
     directory = create_run(arguments, arguments.config.task)
     return train_to_the_end(directory, None, quiet=arguments.quiet)
@@ -106,16 +107,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
     Raises:
         UsageError: there is no such device here.
     """
-    device = config.run.device
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--device cuda was asked for, but PyTorch finds no CUDA GPU here; use --device cpu, or install a CUDA "
-            "build of PyTorch"
-        )
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     threads = config.run.num_threads or torch.get_num_threads()
-    return replace(config, run=replace(config.run, device=device, num_threads=threads))
+    return replace(config, run=replace(config.run, device=choose_device(config.run.device), num_threads=threads))
 
 
 def extend(directory: RunDirectory, total_timesteps: int | None) -> None:

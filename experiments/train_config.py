@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import tyro
 
 from rlmem.agents.learner_config import LearnerConfig
-from rlmem.errors import RlmemError, check
+from rlmem.errors import RlmemError, check, flag
 from rlmem.experiments.tasks import TASKS, CorridorOptions, TaskOptions
 from rlmem.model_config import ModelConfig
 
@@ -49,9 +49,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name in ("total_timesteps", "num_envs", "log_interval", "keep_checkpoints", "eval_episodes"):
-            check(getattr(self, name) >= 1, f"{_flag(name)} is {getattr(self, name)}, but it must be at least 1")
+            check(getattr(self, name) >= 1, f"{flag(name)} is {getattr(self, name)}, but it must be at least 1")
         for name in ("checkpoint_interval", "eval_interval", "seed"):
-            check(getattr(self, name) >= 0, f"{_flag(name)} is {getattr(self, name)}, but it cannot be negative")
+            check(getattr(self, name) >= 0, f"{flag(name)} is {getattr(self, name)}, but it cannot be negative")
         check(
             self.num_threads is None or self.num_threads >= 1,
             f"--num-threads is {self.num_threads}, but it must be at least 1; leave it out for PyTorch's choice",
@@ -96,18 +96,33 @@ class TrainConfig:
             UsageError: a value is out of range.
         """
         _check_keys(data, {"format", *(one.name for one in dataclasses.fields(cls))}, "the file")
-        if data["format"] != FORMAT:
-            raise ConfigError(f"its format is {data['format']!r}, but this version of rlmem reads format {FORMAT}")
-        if data["task"] not in TASKS:
-            raise ConfigError(f"its task is {data['task']!r}, but this version of rlmem knows {', '.join(TASKS)}")
+        task, environment = read_task(data)
         return cls(
-            task=data["task"],
+            task=task,
             preset=str(data["preset"]),
-            environment=_read(TASKS[data["task"]].options, data["environment"], "environment"),
+            environment=environment,
             run=_read(RunConfig, data["run"], "run"),
             learner=_read(LearnerConfig, data["learner"], "learner"),
             model=_read(ModelConfig, data["model"], "model"),
         )
+
+
+def read_task(data: Any) -> tuple[str, TaskOptions]:
+    """Task and environment alone, which is all that an evaluation needs: other sections may be of another version.
+
+    Args:
+        data: what `TrainConfig.to_json` gave.
+
+    Raises:
+        ConfigError: a key is missing or a value is of the wrong kind.
+    """
+    if not isinstance(data, dict) or not {"format", "task", "environment"} <= set(data):
+        raise ConfigError("it is no JSON object with format, task and environment")
+    if data["format"] != FORMAT:
+        raise ConfigError(f"its format is {data['format']!r}, but this version of rlmem reads format {FORMAT}")
+    if data["task"] not in TASKS:
+        raise ConfigError(f"its task is {data['task']!r}, but this version of rlmem knows {', '.join(TASKS)}")
+    return data["task"], _read(TASKS[data["task"]].options, data["environment"], "environment")
 
 
 def _read(cls: Any, data: Any, section: str) -> Any:
@@ -135,7 +150,3 @@ def _is_of_kind(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return value is None if hint is NoneType else type(value) is hint
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -120,7 +120,7 @@ class TrainingRun:
         """Close the logs and the environments."""
         self._progress.close()
         self._log.close()
-        self.trainer.envs.close()  # type: ignore[no-untyped-call]
+        self.trainer.envs.close()
 
     def _is_due(self, interval: int) -> bool:
         """True when the last window passed a multiple of the interval; 0 is never."""

@@ -1,7 +1,7 @@
 """Acting one step at a time: the core model with a key/value cache.
 
-Weights are fixed inside a window, so every slot is projected once: the memories when the cache opens, each step's own when
-it is taken. The result equals the windowed forward pass exactly (up to rounding; tested).
+Weights are fixed inside a window, so every slot is projected once: the memories when the cache opens, each step's own
+when it is taken. The result equals the windowed forward pass (up to rounding; tested).
 
     cache slots   the memories from before the window, then room for its steps and one query that is never stored
     age           (layers, batch, slots)  steps at the coming query; infinity where the coming query must not look

@@ -1,7 +1,7 @@
 """Multi-head attention of a window over stored memories and itself; the one attention that every memory kind uses.
 
-    normed    (batch, memory + query, model)  norm of the stored hidden states, then of the window's
-    log_mask  (batch, query, memory + query)  what each query may see, from the memory kind
+normed    (batch, memory + query, model)  norm of the stored hidden states, then of the window's
+log_mask  (batch, query, memory + query)  what each query may see, from the memory kind
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Attention(nn.Module):
 
     def split_heads(self, tensor: Tensor) -> Tensor:
         """(batch, step, model) to (batch, heads, step, head)."""
-        return tensor.unflatten(-1, (self.heads, self.head)).transpose(1, 2)
+        split: Tensor = tensor.unflatten(-1, (self.heads, self.head)).transpose(1, 2)
+        return split
 
     def forward(self, normed: Tensor, log_mask: Tensor, columns: Tensor) -> Tensor:
         """What the window's queries read.
@@ -55,4 +56,5 @@ class Attention(nn.Module):
         queries, keys, values = queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1)
         weights = torch.softmax(logits.baddbmm_(queries, keys.transpose(1, 2)), dim=-1)
         read = torch.bmm(weights, values).unflatten(0, (-1, self.heads))  # (batch, heads, query, head)
-        return self.output(read.transpose(1, 2).reshape(-1, query_steps, self.heads * self.head))
+        contribution: Tensor = self.output(read.transpose(1, 2).reshape(-1, query_steps, self.heads * self.head))
+        return contribution

@@ -24,3 +24,8 @@ def check(condition: bool, message: str) -> None:
     """
     if not condition:
         raise UsageError(message)
+
+
+def flag(name: str) -> str:
+    """A configuration field as the command line writes it: `max_span` is `--max-span`."""
+    return "--" + name.replace("_", "-")

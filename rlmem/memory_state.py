@@ -20,7 +20,8 @@ class LayerMemory:
 
     Args:
         hidden: (batch, memory, model), the detached hidden states; an empty slot may hold anything finite.
-        time: (batch, memory) int64, the step that made each slot, ascending among live slots; `EMPTY_TIME` if empty.
+        time: (batch, memory) int64, the step that made each slot, ascending; `EMPTY_TIME` if empty: empty slots stand
+            first.
     """
 
     hidden: Tensor
@@ -32,8 +33,11 @@ class LayerMemory:
         return self.time == EMPTY_TIME
 
     def rows(self, index: Tensor) -> LayerMemory:
-        """The slots of some rows; index: (rows,) int64."""
-        return LayerMemory(self.hidden[index], self.time[index])
+        """The slots of some rows, as wide as the fullest of them needs; index: (rows,) int64."""
+        time = self.time[index]
+        used = (time != EMPTY_TIME).any(0).nonzero()  # live slots stand last
+        first = int(used[0]) if len(used) else time.shape[1]
+        return LayerMemory(self.hidden[index, first:], time[:, first:])
 
 
 @dataclass(frozen=True)

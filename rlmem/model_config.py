@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlmem.errors import check
+from rlmem.errors import check, flag
 
 MemoryKind = Literal["expire_span", "transformer_xl"]
 
@@ -40,7 +40,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("num_layers", "model", "heads", "feedforward", "position_reach", "max_span", "ramp"):
             value = getattr(self, name)
-            check(value >= 1, f"{_flag(name)} is {value}, but it must be at least 1")
+            check(value >= 1, f"{flag(name)} is {value}, but it must be at least 1")
         check(
             self.model % self.heads == 0,
             f"--heads {self.heads} does not divide the width --model {self.model}; "
@@ -53,7 +53,3 @@ class ModelConfig:
             f"--initial-span-fraction is {self.initial_span_fraction}, but it must lie strictly between 0 and 1",
         )
         check(self.span_pre_divisor > 0, f"--span-pre-divisor is {self.span_pre_divisor}, but it must be positive")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

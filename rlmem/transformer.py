@@ -1,8 +1,8 @@
 """The core model: a pre-norm Transformer over a window of steps and the memories of each layer.
 
-    inputs    (batch, query, model)   embedded observations or symbols
-    hidden    (batch, query, model)   states of the residual stream; the paper's h before its norm
-    state     MemoryState             what the layers remember from before the window
+inputs    (batch, query, model)   embedded observations or symbols
+hidden    (batch, query, model)   states of the residual stream; the paper's h before its norm
+state     MemoryState             what the layers remember from before the window
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ def reference(
             start = START + t if is_first[row, t] else start
             starts.append(start)
         embedding = policy.encoder.embedding
-        hidden = [torch.einsum("cw,cwm->m", observation[row, t].flatten(0, 1).double(), embedding) for t in range(QUERY)]
+        hidden = [
+            torch.einsum("cw,cwm->m", observation[row, t].flatten(0, 1).double(), embedding) for t in range(QUERY)
+        ]
         for layer, memory in zip(layers, state.layers, strict=True):
             stored = [(int(i), h) for i, h in zip(memory.time[row], memory.hidden[row], strict=True) if i != EMPTY_TIME]
             stored += [(START + t, hidden[t]) for t in range(QUERY)]

@@ -67,7 +67,9 @@ def run_windows(
     return torch.cat(logits, 1), torch.cat(values, 1), state
 
 
-def act(policy: ActorCritic, state: MemoryState, observation: Tensor, is_first: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def act(
+    policy: ActorCritic, state: MemoryState, observation: Tensor, is_first: Tensor, size: int
+) -> tuple[Tensor, Tensor]:
     """The same step by step, with a cache for `size` steps at a time."""
     logits, values = [], []
     for start in range(0, observation.shape[1], size):
@@ -169,7 +171,9 @@ def test_5_empty_slots_change_nothing(kind: MemoryKind) -> None:
     garbage = MemoryState(
         tuple(
             LayerMemory(
-                torch.cat([torch.full_like(m.hidden[:, :3], 1e8), torch.where(m.is_empty[..., None], -1e8, m.hidden)], 1),
+                torch.cat(
+                    [torch.full_like(m.hidden[:, :3], 1e8), torch.where(m.is_empty[..., None], -1e8, m.hidden)], 1
+                ),
                 torch.cat([torch.full_like(m.time[:, :1].expand(-1, 3), EMPTY_TIME), m.time], 1),
             )
             for m in state.layers
@@ -235,7 +239,9 @@ def test_memory_size_counts_what_a_query_sees(kind: MemoryKind) -> None:
     state = staggered_state(policy)
     window = Window.following(state, is_first)
     traces = policy(observation, state, window).traces
-    counted = torch.stack([(trace.log_mask > -torch.inf).sum(2) - 1 for trace in traces], dim=2)  # (batch, query, layers)
+    counted = torch.stack(
+        [(trace.log_mask > -torch.inf).sum(2) - 1 for trace in traces], dim=2
+    )  # (batch, query, layers)
     cache = policy.open(state, STEPS)
     sizes = torch.stack([cache.step(observation[:, t], is_first[:, t])[2] for t in range(STEPS)], dim=1)
     assert torch.equal(sizes, counted)

@@ -29,7 +29,9 @@ def test_compaction_keeps_each_rows_slots_in_order(kept: list[list[bool]]) -> No
 
 
 def test_compaction_of_nothing() -> None:
-    memory = compact(LayerMemory(torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.int64)), torch.zeros(2, 0, dtype=torch.bool))
+    memory = compact(
+        LayerMemory(torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.int64)), torch.zeros(2, 0, dtype=torch.bool)
+    )
     assert memory.hidden.shape == (2, 0, 4)
 
 

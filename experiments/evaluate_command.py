@@ -1,0 +1,152 @@
+"""`rlmem eval RUN`: play a fixed list of episodes with a run's weights and report what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rlmem.actor_critic import ActorCritic
+from rlmem.agents.evaluation import evaluate, with_zero_spans
+from rlmem.checkpoint import load_policy
+from rlmem.errors import check
+from rlmem.experiments.arguments import RunArgument, Switch, parse
+from rlmem.experiments.checkpoints import Checkpoints
+from rlmem.experiments.device import DeviceChoice, choose_device
+from rlmem.experiments.evaluation_report import by_length, summarise
+from rlmem.experiments.run_directory import find_run, is_pretrained, read_config
+from rlmem.experiments.tasks import TASKS, TaskOptions, make_envs
+from rlmem.experiments.train_config import read_task
+from rlmem.experiments.training_run import evaluation_seeds
+
+
+@dataclass(frozen=True)
+class EvaluateArguments:
+    """Play evaluation episodes with a run's weights. Actions are sampled; those of argmax are reported beside them."""
+
+    run: RunArgument
+    """Folder or name of a run, or the name of pretrained weights."""
+    episodes: int = 1000
+    """How many episodes, each with a seed of its own."""
+    seed: int = 0
+    """The seeds of the episodes are drawn from this one."""
+    deterministic: Switch = False
+    """Report argmax actions alone."""
+    zero_spans: Switch = False
+    """Force every span to 0: what the ramp alone remembers (Expire-Span)."""
+    checkpoint: str | None = None
+    """Name of a checkpoint, such as step_64000; the newest if not given."""
+    json: Switch = False
+    """Print one JSON object and nothing else."""
+    device: DeviceChoice = "auto"
+    """Where the policy runs."""
+    batch: int = 256
+    """How many episodes are played at once."""
+    output: str = "runs"
+    """Folder of all runs."""
+
+    def __post_init__(self) -> None:
+        check(self.episodes >= 1, f"--episodes is {self.episodes}, but it must be at least 1")
+        check(self.batch >= 1, f"--batch is {self.batch}, but it must be at least 1")
+        check(self.seed >= 0, f"--seed is {self.seed}, but it cannot be negative")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run `rlmem eval`; returns the exit code."""
+    arguments = parse(EvaluateArguments, argv, "eval")
+    device = choose_device(arguments.device)
+    path = find_run(arguments.run, Path(arguments.output))
+    task, options = read_config(path, read_task)
+    weights = path
+    if not is_pretrained(path):
+        checkpoints = Checkpoints(path / "checkpoints", keep=1)
+        weights = checkpoints.choose(arguments.checkpoint, f"rlmem eval {path}")
+    policy = load_policy(weights / "model.safetensors", device)
+    report = {"run": str(path), "checkpoint": weights.name, "seed": arguments.seed}
+    kinds = ("argmax",) if arguments.deterministic else ("sampled", "argmax")
+    report |= evaluate_policy(policy, task, options, arguments, kinds)
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print_report(report)
+    return 0
+
+
+def evaluate_policy(
+    policy: ActorCritic,
+    task: str,
+    options: TaskOptions,
+    arguments: EvaluateArguments,
+    kinds: Sequence[str] = ("sampled", "argmax"),
+) -> dict[str, Any]:
+    """Play the episodes; the report as a JSON-able object.
+
+    Args:
+        policy: the weights.
+        task: a name of `TASKS`.
+        options: keywords of its environment.
+        arguments: what was asked for.
+        kinds: of actions; the first one's figures are the report's own, the others' are under their names.
+    """
+    if arguments.zero_spans:
+        policy = with_zero_spans(policy)
+    seeds = evaluation_seeds(arguments.seed, arguments.episodes)
+    report: dict[str, Any] = {"zero_spans": arguments.zero_spans}
+    for actions in kinds:
+        evaluation = evaluate(
+            policy,
+            lambda num_envs: make_envs(task, options, num_envs),
+            seeds,
+            deterministic=actions == "argmax",
+            batch=arguments.batch,
+            word=TASKS[task].word,
+        )
+        figures = {**summarise(evaluation), "success_by_length": by_length(evaluation, options)}
+        if "actions" in report:
+            report[actions] = figures
+        else:
+            report |= {"actions": actions, **figures}
+    return report
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print a report as a table."""
+    columns = [("sampled actions" if report["actions"] == "sampled" else "argmax actions", report)]
+    if "argmax" in report:
+        columns.append(("argmax actions", report["argmax"]))
+    title = f"{report['run']}, {report['checkpoint']}" + (", every span 0" if report["zero_spans"] else "")
+    table = Table("", *(name for name, _ in columns), title=title)
+    rows = [dict(_lines(figures)) for _, figures in columns]
+    for name in rows[0]:
+        table.add_row(name, *(row.get(name, "") for row in rows))
+    Console().print(table)
+
+
+def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [
+        ("episodes", f"{figures['episodes']:,}"),
+        ("success rate [95%]", _rate(figures)),
+        *((f"  length {band}, n={one['episodes']}", _rate(one)) for band, one in figures["success_by_length"].items()),
+        ("mean reward", f"{figures['mean_reward']:.3f}"),
+        ("mean episode length", f"{figures['mean_ep_length']:.1f}"),
+        ("average memory size", f"{figures['memory_size_mean']:.1f}"),
+        ("  by layer", _numbers(figures["memory_size_by_layer"])),
+    ]
+    for word, means in figures["span_mean_by_layer"].items():
+        group = "the other steps" if word == "other" else f"steps that show the {word}"
+        lines.append((f"mean span by layer, {group}", _numbers(means)))
+    return lines
+
+
+def _rate(figures: dict[str, Any]) -> str:
+    low, high = figures["success_rate_interval"]
+    return f"{figures['success_rate']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _numbers(values: list[float | None]) -> str:
+    return ", ".join("-" if value is None else f"{value:.1f}" for value in values)
