@@ -28,12 +28,16 @@ class Learner:
         policy: the actor-critic.
         config: algorithm and coefficients.
         generator: source of the minibatches' order, on the CPU.
+
+    Attributes:
+        is_span_learning: False until the gate of the memory's cost first opens; before that the spans stay where they
+            began, for noise would shrink them while what they hold is not yet worth anything.
     """
 
     def __init__(self, policy: ActorCritic, config: LearnerConfig, generator: torch.Generator) -> None:
         self.policy, self.config, self.generator = policy, config, generator
         self.optimizer = make_optimizer(policy, config)
-        self.is_span_learning = config.span_start_success == 0
+        self.is_span_learning = False
 
     def update(self, rollout: Rollout, *, success_rate: float | None, progress: float) -> dict[str, float]:
         """Learn from one window.
@@ -47,12 +51,14 @@ class Learner:
             Metrics under SB3's names.
 
         Raises:
-            DivergedError: a loss is NaN or infinite; the weights are those before the offending minibatch.
+            DivergedError: a loss or a gradient is NaN or infinite; the weights are those before the offending
+                minibatch.
         """
         config = self.config
-        self.is_span_learning |= (success_rate or 0.0) >= config.span_start_success
+        gate = cost_gate(success_rate, config.span_cost_gate_low, config.span_cost_gate_high)
+        self.is_span_learning |= gate > 0
         self._set_learning_rate(progress)
-        alpha = config.span_cost * cost_gate(success_rate, config.span_cost_gate_low, config.span_cost_gate_high)
+        alpha = config.span_cost * gate
         batch = Batch.of(rollout, config)
         steps = [self._step(batch, rows, alpha) for rows in self._minibatches(rollout.num_rows)]
         metrics = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
@@ -79,15 +85,21 @@ class Learner:
             share = len(chunk) / len(rows)
             loss, metrics = self._loss(batch, chunk, alpha)
             if not torch.isfinite(loss):
-                named = ", ".join(f"{name} {float(value):.3g}" for name, value in metrics.items())
+                named = ", ".join(f"{name} {value.item():.3g}" for name, value in metrics.items())
                 raise DivergedError(
-                    f"the loss became {float(loss)} ({named}); "
-                    "resume from the last checkpoint with a lower --learning-rate"
+                    f"the loss became {loss.item()} ({named}); resume from the last checkpoint with a lower "
+                    "--learning-rate"
                 )
             (loss * share).backward()
             parts.append({name: value.detach() * share for name, value in metrics.items()})
         metrics = {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
-        metrics["train/grad_norm"] = clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        grad_norm = clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        if not torch.isfinite(grad_norm):
+            raise DivergedError(
+                f"the gradient's norm became {grad_norm.item()} although the loss is finite; resume from the last "
+                "checkpoint with a lower --learning-rate"
+            )
+        metrics["train/grad_norm"] = grad_norm
         self.optimizer.step()
         return metrics
 
@@ -122,13 +134,14 @@ class Learner:
 
 
 def cost_gate(success_rate: float | None, low: float, high: float) -> float:
-    """How much of alpha is charged: 0 up to `low`, 1 from `high` on, linear between; always 1 where `high` is 0.
+    """How much of alpha is charged: 0 below `low`, 1 from `high` on, linear between; always 1 where `high` is 0.
 
     Memory must not cost anything before the task pays: spans would shrink before what they hold is worth anything.
     """
-    if (success_rate or 0.0) >= high:
+    rate = success_rate or 0.0
+    if rate >= high:
         return 1.0
-    return max(((success_rate or 0.0) - low) / (high - low), 0.0)
+    return (rate - low) / (high - low) if rate > low else 0.0
 
 
 def explained_variance(prediction: Tensor, target: Tensor) -> float:

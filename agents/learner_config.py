@@ -48,11 +48,9 @@ class LearnerConfig:
     span_cost: float = 1e-6
     """Alpha, what a step of span costs (Expire-Span)."""
     span_cost_gate_low: float = 0.0
-    """Success rate of recent episodes up to which memory costs nothing."""
+    """Success rate of recent episodes up to which memory costs nothing; spans learn once it was first exceeded."""
     span_cost_gate_high: float = 0.0
     """Success rate from which memory costs the full alpha; 0 charges it always."""
-    span_start_success: float = 0.0
-    """Spans keep their initial value until recent episodes once reach this success rate; 0 lets them learn at once."""
     span_lr_scale: float = 1.0
     """Learning rate of the span predictors, as a multiple of the others'."""
 
@@ -63,7 +61,7 @@ class LearnerConfig:
             check(getattr(self, name) > 0, f"{flag(name)} is {getattr(self, name)}, but it must be positive")
         for name in ("ent_coef", "vf_coef", "span_cost"):
             check(getattr(self, name) >= 0, f"{flag(name)} is {getattr(self, name)}, but it cannot be negative")
-        for name in ("gamma", "gae_lambda", "span_cost_gate_low", "span_cost_gate_high", "span_start_success"):
+        for name in ("gamma", "gae_lambda", "span_cost_gate_low", "span_cost_gate_high"):
             value = getattr(self, name)
             check(0 <= value <= 1, f"{flag(name)} is {value}, but it must lie between 0 and 1")
         check(

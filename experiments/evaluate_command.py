@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rlmem.actor_critic import ActorCritic
@@ -120,7 +121,7 @@ def print_report(report: dict[str, Any]) -> None:
     if "argmax" in report:
         columns.append(("argmax actions", report["argmax"]))
     title = f"{report['run']}, {report['checkpoint']}" + (", every span 0" if report["zero_spans"] else "")
-    table = Table("", *(name for name, _ in columns), title=title)
+    table = Table("", *(name for name, _ in columns), title=escape(title))
     rows = [dict(_lines(figures)) for _, figures in columns]
     for name in rows[0]:
         table.add_row(name, *(row.get(name, "") for row in rows))

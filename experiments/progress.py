@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 _PANEL_SECONDS = 0.25  # between two redraws
@@ -115,7 +116,10 @@ class PanelProgress:
     def _panel(self, step: int, metrics: dict[str, float]) -> Panel:
         share = Text(f"{step:,} of {self._total:,} steps ({step / self._total:.0%})")
         numbers = Text(" · ".join(describe(step, self._total, self._pace, metrics)))
-        return Panel(Group(share, ProgressBar(self._total, step), numbers), title=Text(self._title))
+        rows = Table.grid(expand=True)  # a bare bar ends no line
+        for row in (share, ProgressBar(self._total, step), numbers):
+            rows.add_row(row)
+        return Panel(rows, title=Text(self._title))
 
 
 class Pace:

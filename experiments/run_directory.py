@@ -1,4 +1,4 @@
-"""A run's folder, `runs/<experiment>/<name>/` with config.json, logs and checkpoints, and how RUN arguments find one."""
+"""A run's folder, `runs/<experiment>/<name>/`: config.json, logs, checkpoints; and how RUN arguments find one."""
 
 from __future__ import annotations
 

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
-from rlmem.agents.learner import DivergedError, Learner, cost_gate, explained_variance, make_optimizer
+from rlmem.agents import learner as learner_module
+from rlmem.agents.learner import DivergedError, Learner, cost_gate, explained_variance
 from rlmem.agents.learner_config import LearnerConfig
+from rlmem.agents.optimizer import make_optimizer
 from rlmem.agents.returns import generalised_advantages
 from rlmem.agents.rollout import Collector, Rollout
 from rlmem.agents.trainer import Trainer
@@ -23,7 +25,7 @@ from rlmem.errors import UsageError
 from rlmem.memories import ExpireSpanMemory
 from rlmem.window import Window
 
-NUM_STEPS, NUM_ENVS = 6, 6
+NUM_STEPS, NUM_ENVS, SEED = 6, 6, 37
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def policy(make_policy: Callable[..., ActorCritic]) -> ActorCritic:
 @pytest.fixture
 def rollout(policy: ActorCritic, make_corridors: Callable[..., Any]) -> Rollout:
     """A window that begins with memories, in which episodes end, and that holds rewards."""
-    collector = Collector(make_corridors(NUM_ENVS), policy, NUM_STEPS, torch.Generator().manual_seed(5), 5)
+    collector = Collector(make_corridors(NUM_ENVS), policy, NUM_STEPS, torch.Generator().manual_seed(SEED), SEED)
     for _ in range(2):
         collector.carry(collector.collect())
     rollout = collector.collect()
@@ -190,9 +192,9 @@ def test_the_cost_gate_opens_between_its_two_rates(success_rate: float | None, e
     assert cost_gate(success_rate, 0.8, 0.9) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.5, 1.0])
-def test_equal_rates_mean_no_gate(rate: float) -> None:
-    assert cost_gate(None, rate, rate) == cost_gate(0.0, rate, rate) == cost_gate(1.0, rate, rate) == 1
+def test_the_cost_gate_may_be_a_step_or_absent() -> None:
+    assert [cost_gate(rate, 0.8, 0.8) for rate in (None, 0.79, 0.8, 1.0)] == [0, 0, 1, 1]
+    assert [cost_gate(rate, 0.0, 0.0) for rate in (None, 0.0, 1.0)] == [1, 1, 1]
 
 
 def test_memory_costs_what_the_gate_lets_through(policy: ActorCritic, rollout: Rollout) -> None:
@@ -286,20 +288,49 @@ def test_coefficients_that_cannot_be_are_refused_by_their_flag(wrong: dict[str, 
         LearnerConfig(**wrong)
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
+def test_rows_beyond_what_fits_the_cache_are_run_in_turn(
+    policy: ActorCritic, rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for rows_at_once in (100, 4, 1):
+        monkeypatch.setattr(learner_module, "_ROWS_AT_ONCE", rows_at_once)
+        learner = learner_of(policy, algorithm="a2c")
+        found.append((update(learner, rollout), gradients(learner.policy)))
+    for metrics, gradient in found[1:]:
+        assert metrics == pytest.approx(found[0][0], abs=1e-5)
+        torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-5)
+
+
+def test_spans_wait_for_their_success_rate_and_learn_ever_after(policy: ActorCritic, rollout: Rollout) -> None:
+    learner = learner_of(policy, span_start_success=0.9)
+    memory = learner.policy.core.layer_list()[0].memory
+    assert isinstance(memory, ExpireSpanMemory)
+    moved = []
+    for success_rate in (None, 0.89, 0.9, 0.5):
+        before, heads_before = memory.bias.detach().clone(), learner.policy.heads.bias.detach().clone()
+        update(learner, rollout, success_rate)
+        moved.append(not torch.equal(memory.bias, before))
+        assert not torch.equal(learner.policy.heads.bias, heads_before)
+    assert moved == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "learning_rate", "seed"),
+    [("ppo", 1e-3, 1), ("a2c", 3e-3, 2)],
+)
 def test_a_tiny_agent_learns_to_remember(
-    make_policy: Callable[..., ActorCritic], algorithm: Literal["ppo", "a2c"]
+    make_policy: Callable[..., ActorCritic], algorithm: Literal["ppo", "a2c"], learning_rate: float, seed: int
 ) -> None:
     """Without memory half of the doors are wrong; a sign error anywhere leaves the success there or below."""
-    policy = make_policy(1, span_spread=0.0, model=32, feedforward=32, max_span=10, position_reach=10)
+    policy = make_policy(seed, span_spread=0.0, model=32, feedforward=32, max_span=10, position_reach=10)
     chosen = LearnerConfig(
-        algorithm=algorithm, num_steps=12, learning_rate=3e-3, update_epochs=3, num_minibatches=2, gamma=0.95,
-    )  # fmt: skip
-    envs = VectorCorridorEnv(32, 4, 4, 40)
-    trainer = Trainer(envs, policy, chosen, seed=1, total_timesteps=10**6)
-    for _ in range(120):
+        algorithm=algorithm, num_steps=12, learning_rate=learning_rate, num_minibatches=2, gamma=0.95
+    )
+    trainer = Trainer(VectorCorridorEnv(32, 3, 3, 40), policy, chosen, seed=seed, total_timesteps=10**6)
+    success_rate = 0.0
+    for _ in range(160):
         trainer.iterate()
-    success_rate = trainer.statistics.success_rate()
-    print(algorithm, success_rate, trainer.statistics.metrics())
-    assert success_rate is not None
-    assert success_rate > 0.8
+        success_rate = trainer.statistics.success_rate() or 0.0
+        if success_rate > 0.9:
+            break
+    assert success_rate > 0.9

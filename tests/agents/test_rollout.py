@@ -205,10 +205,14 @@ def test_statistics_forget_all_but_recent_episodes_and_survive_saving() -> None:
     assert statistics.metrics() == {}
     always = np.ones(2, dtype=np.bool_)
     statistics.add(np.array([5.0, 7.0]), always, ~always)
+    for _ in range(48):
+        statistics.add(np.ones(2), always, always)
+    assert statistics.success_rate() is None  # of 98 episodes: too few to say
+    assert statistics.metrics()["rollout/success_rate"] == pytest.approx(96 / 98)
     for _ in range(250):
         statistics.add(np.array([1.0, 0.0]), always, np.array([True, False]))
     statistics.add(np.array([0.25, 0.0]), ~always, always)
-    assert statistics.episodes == 502
+    assert statistics.episodes == 598
     assert statistics.metrics()["rollout/ep_rew_mean"] == 0.5
     assert statistics.success_rate() == 0.5
     copy = EpisodeStatistics(2)

@@ -1,0 +1,57 @@
+"""Figures of runs. Functions return a figure; callers save it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Curve = Mapping[str, Sequence[float | None]]
+
+# Okabe and Ito's colours, which colour-blind readers tell apart
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+def learning_figure(curve: Curve, title: str, word: str | None) -> Figure:
+    """Success, memory size and spans of one run over its steps.
+
+    Args:
+        curve: `step` and metrics by their logged names, lists of one length; None where a metric was not logged.
+        title: above the figure.
+        word: whose steps' spans are drawn apart, or None.
+    """
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    success, size, span = figure.subplots(1, 3)
+    figure.suptitle(title, fontsize=10)
+    _draw(success, curve, {"rollout/success_rate": "training", "eval/success_rate": "evaluation"})
+    success.set(ylabel="success rate", ylim=(0, 1.02))
+    layers = range(sum(name.startswith("memory/size_mean/layer_") for name in curve))
+    names = {f"memory/size_mean/layer_{layer}": f"layer {layer + 1}" for layer in layers}
+    _draw(size, curve, {**names, "memory/size_mean": "mean"})
+    size.set(ylabel="average memory size", ylim=(0, None))
+    groups = (word, "other") if word is not None else ()
+    spans = {
+        f"memory/span_mean/layer_{layer}/{group}": f"layer {layer + 1}, {'shows the ' + group if group == word else group}"
+        for layer in layers
+        for group in groups
+    }
+    _draw(span, curve, spans)
+    span.set(ylabel="mean span $e_i$ (steps)", ylim=(0, None))
+    return figure
+
+
+def _draw(axes: Axes, curve: Curve, names: Mapping[str, str]) -> None:
+    steps: Sequence[Any] = curve["step"]
+    for number, (name, label) in enumerate(names.items()):
+        points = [
+            (step / 1e6, value) for step, value in zip(steps, curve.get(name, ()), strict=False) if value is not None
+        ]
+        if points:
+            colour = _COLOURS[number % len(_COLOURS)]
+            axes.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1.2)
+    axes.set_xlabel("environment steps (millions)")
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend(fontsize=7)

@@ -1,0 +1,134 @@
+"""`rlmem report RUN`: what a run was, how it went and what came out, as one JSON file and a figure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlmem.checkpoint import load_policy
+from rlmem.errors import RlmemError, UsageError, check
+from rlmem.experiments.arguments import RunArgument, parse
+from rlmem.experiments.atomic_files import write_json
+from rlmem.experiments.device import DeviceChoice, choose_device
+from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_policy
+from rlmem.experiments.figures import learning_figure
+from rlmem.experiments.provenance import provenance
+from rlmem.experiments.run_directory import RunDirectory, find_run, is_pretrained
+from rlmem.experiments.tasks import TASKS
+
+_CURVE_POINTS = 400
+_CURVE_PREFIXES = ("rollout/", "memory/", "eval/", "train/entropy_loss", "train/explained_variance", "time/fps")
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """Write a run's configuration, curve, evaluation, commit and machine to NAME.json, and its curve to NAME.png."""
+
+    run: RunArgument
+    """Folder or name of a run."""
+    out: str = "."
+    """Folder for the two files; made if it is not there."""
+    name: str | None = None
+    """NAME; the run's own if not given."""
+    episodes: int = 1000
+    """Evaluation episodes."""
+    seed: int = 0
+    """The episodes' seeds are drawn from this one."""
+    checkpoint: str | None = None
+    """Name of the checkpoint to evaluate; the newest if not given."""
+    weights: str | None = None
+    """A folder to copy the weights and configuration to, so that `rlmem eval` finds them there."""
+    device: DeviceChoice = "auto"
+    """Where the policy runs."""
+    output: str = "runs"
+    """Folder of all runs."""
+
+    def __post_init__(self) -> None:
+        check(self.episodes >= 1, f"--episodes is {self.episodes}, but it must be at least 1")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run `rlmem report`; returns the exit code."""
+    arguments = parse(ReportArguments, argv, "report")
+    path = find_run(arguments.run, Path(arguments.output))
+    if is_pretrained(path):
+        raise UsageError(f"{path} holds weights alone and no curve to report; try rlmem eval {arguments.run}")
+    directory = RunDirectory(path)
+    name = arguments.name or path.name
+    files = [Path(arguments.out) / f"{name}{suffix}" for suffix in (".json", ".png")]
+    for file in files:
+        check(not file.exists(), f"{file} exists and is not overwritten; remove it or choose another --name or --out")
+    report = make_report(directory, arguments)
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    write_json(files[0], report)
+    task = directory.config.task
+    learning_figure(report["curve"], f"{task}, {name}", TASKS[task].word).savefig(files[1], dpi=110)
+    print(f"wrote {files[0]} and {files[1]}")
+    if arguments.weights is not None:
+        _copy_weights(directory, arguments)
+    return 0
+
+
+def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str, Any]:
+    """Everything worth keeping of a run, JSON-able."""
+    config = directory.config
+    checkpoint = directory.checkpoints.choose(arguments.checkpoint, f"rlmem report {directory.path}")
+    policy = load_policy(checkpoint / "model.safetensors", choose_device(arguments.device))
+    evaluations = {}
+    for label, zero_spans in (("as_trained", False), ("zero_spans", True)):
+        if zero_spans and config.model.memory != "expire_span":
+            continue
+        asked = EvaluateArguments(str(directory.path), arguments.episodes, arguments.seed, zero_spans=zero_spans)
+        kinds = ("sampled",) if zero_spans else ("sampled", "argmax")
+        evaluations[label] = evaluate_policy(policy, config.task, config.environment, asked, kinds)
+    return {
+        "command": f"rlmem train {config.task} --preset {config.preset} --seed {config.run.seed}",
+        "checkpoint": checkpoint.name,
+        "trained_with": json.loads((directory.path / "provenance.json").read_text(encoding="utf-8")),
+        "evaluated_with": provenance(),
+        "config": config.to_json(),
+        "evaluation": {"seed": arguments.seed, **evaluations},
+        "curve": read_curve(directory.path / "metrics.jsonl"),
+    }
+
+
+def read_curve(path: Path) -> dict[str, list[float | None]]:
+    """The logged metrics, thinned to about `_CURVE_POINTS` lines; lines with an evaluation are all kept.
+
+    Args:
+        path: metrics.jsonl.
+
+    Returns:
+        Lists of one length by metric, `step` among them; None where a line lacks the metric.
+
+    Raises:
+        RlmemError: the file is missing or empty.
+    """
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    if not lines:
+        raise RlmemError(f"{path} holds no metrics, so there is no curve to report; train the run first")
+    stride = -(-len(lines) // _CURVE_POINTS)
+    kept = [
+        line for number, line in enumerate(lines)
+        if number % stride == 0 or "eval/success_rate" in line or number == len(lines) - 1
+    ]  # fmt: skip
+    names = sorted({name for line in kept for name in line if name == "step" or name.startswith(_CURVE_PREFIXES)})
+    return {name: [_rounded(line.get(name)) for line in kept] for name in names}
+
+
+def _rounded(value: float | None) -> float | None:
+    return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
+
+
+def _copy_weights(directory: RunDirectory, arguments: ReportArguments) -> None:
+    folder = Path(arguments.weights or "")
+    check(not folder.exists(), f"{folder} exists and is not overwritten; choose another folder for --weights")
+    checkpoint = directory.checkpoints.choose(arguments.checkpoint, f"rlmem report {directory.path}")
+    folder.mkdir(parents=True)
+    shutil.copy(checkpoint / "model.safetensors", folder)
+    shutil.copy(directory.path / "config.json", folder)
+    print(f"wrote the weights to {folder}")

@@ -1,0 +1,112 @@
+"""Tiny runs, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlmem.experiments.cli import main
+
+TINY = (
+    "--num-envs 4 --num-steps 8 --model 16 --feedforward 16 --max-span 12 --ramp 2 --max-length 6 "
+    "--max-episode-steps 20 --num-minibatches 2 --total-timesteps 640 --log-interval 64 --checkpoint-interval 128 "
+    "--eval-interval 320 --eval-episodes 4 --num-threads 1 --seed 3"
+).split()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def rlmem(here: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command line in this process."""
+    threads = torch.get_num_threads()
+
+    def run(*words: str) -> Finished:
+        try:
+            code = main(words)
+        except SystemExit as error:
+            code = int(error.code or 0)
+        return Finished(code, *capfd.readouterr())
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def train(rlmem: Command) -> Command:
+    """Trains a tiny run called `name`; more flags override."""
+
+    def run(name: str, *flags: str) -> Finished:
+        return rlmem("train", "corridor", *TINY, "--name", name, *flags)
+
+    return run
+
+
+@pytest.fixture
+def rlmem_process(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a command line as a process; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str, **keywords: object) -> subprocess.Popen[str]:
+        process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "rlmem", *words],
+            cwd=here,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **keywords,  # type: ignore[call-overload]
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def tiny() -> list[str]:
+    """The flags of a tiny run."""
+    return list(TINY)
+
+
+@pytest.fixture
+def folder_hash() -> Callable[[Path], str]:
+    """Hashes names and contents of everything in a folder."""
+
+    def hash_of(folder: Path) -> str:
+        digest = hashlib.sha256()
+        for path in sorted(folder.rglob("*")):
+            digest.update(str(path.relative_to(folder)).encode())
+            digest.update(path.read_bytes() if path.is_file() else b"")
+        return digest.hexdigest()
+
+    return hash_of

@@ -1,0 +1,162 @@
+"""A run that is stopped and resumed is, to the bit, the run that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlmem.checkpoint import load_tensors
+from rlmem.experiments.event_files import read_steps
+
+Command = Callable[..., Any]
+Start = Callable[..., "subprocess.Popen[str]"]
+RUNS = Path("runs/corridor")
+
+
+def logged(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
+
+
+def last_checkpoint(run: Path) -> Path:
+    return max((run / "checkpoints").glob("step_*"), key=lambda path: int(path.name[5:]))
+
+
+def assert_same_run(run: Path, expected: Path) -> None:
+    checkpoint, wanted = last_checkpoint(run), last_checkpoint(expected)
+    assert checkpoint.name == wanted.name
+    for name in ("model.safetensors", "trainer.safetensors"):
+        tensors, texts = load_tensors(checkpoint / name)
+        others, other_texts = load_tensors(wanted / name)
+        assert tensors.keys() == others.keys()
+        assert texts == other_texts
+        assert [key for key in tensors if not torch.equal(tensors[key], others[key])] == []
+    state, other = (json.loads((path / "state.json").read_text())["trainer"] for path in (checkpoint, wanted))
+    assert state == other
+    assert logged(run) == logged(expected)
+    assert len(logged(run)) == 10
+    with np.load(run / "evaluations.npz") as one, np.load(expected / "evaluations.npz") as two:
+        assert one["timesteps"].tolist() == [320, 640]
+        assert all(np.array_equal(one[name], two[name]) for name in ("results", "ep_lengths", "successes"))
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+
+
+def is_at_checkpoint(name: str) -> Callable[[], bool]:
+    return lambda: any((RUNS / name / "checkpoints").glob("step_*"))
+
+
+@pytest.mark.parametrize("flags", [[], ["--algorithm", "a2c", "--optimizer", "rmsprop", "--anneal-lr"]])
+@pytest.mark.parametrize("memory", ["expire_span", "transformer_xl"])
+def test_resume_from_every_kept_checkpoint(
+    train: Command, rlmem: Command, here: Path, memory: str, flags: list[str]
+) -> None:
+    flags = [*flags, "--memory", memory]
+    assert train("whole", *flags).code == 0
+    for step in (384, 512):
+        shutil.copytree(RUNS / "whole", RUNS / f"from_{step}")
+        finished = rlmem("resume", f"from_{step}", "--checkpoint", f"step_{step}")
+        assert finished.code == 0, finished
+        assert "set a later checkpoint aside as" in finished.out
+        assert_same_run(RUNS / f"from_{step}", RUNS / "whole")
+        assert (RUNS / f"from_{step}" / "checkpoints" / "aside_1_step_640").is_dir()
+
+
+def test_tensorboard_is_cut_back_too(train: Command, rlmem: Command, here: Path) -> None:
+    train("run")
+    assert rlmem("resume", "run", "--checkpoint", "step_384").code == 0
+    steps = [step for path in (RUNS / "run").glob("events.*") for step in read_steps(path)]
+    per_step = {step: steps.count(step) for step in steps}
+    names = {line["step"]: len([v for v in line.values() if v is not None]) - 1 for line in logged(RUNS / "run")}
+    clock = 3  # values under time/
+    assert per_step == {step: count + clock for step, count in names.items()}
+
+
+def test_kill_in_the_middle_and_resume(
+    train: Command, rlmem: Command, rlmem_process: Start, tiny: list[str], here: Path
+) -> None:
+    train("whole", "--total-timesteps", "640")
+    process = rlmem_process("train", "corridor", *tiny, "--name", "killed", "--keep-checkpoints", "1")
+    wait_for(is_at_checkpoint("killed"), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = int(last_checkpoint(RUNS / "killed").name[5:])
+    resumed = rlmem_process("resume", "killed")
+    out, err = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, err
+    assert step < 640, "the kill came after the end"
+    assert_same_run(RUNS / "killed", RUNS / "whole")
+    assert list((RUNS / "killed" / "checkpoints").glob(".*")) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_say_how_to_resume(
+    train: Command, rlmem: Command, rlmem_process: Start, tiny: list[str], here: Path, number: signal.Signals, code: int
+) -> None:
+    train("whole")
+    never = ["--checkpoint-interval", "0"]
+    process = rlmem_process("train", "corridor", *tiny, "--name", "stopped", *never)
+    wait_for(lambda: (RUNS / "stopped" / "metrics.jsonl").exists() and len(logged(RUNS / "stopped")) > 0, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert err == ""
+    assert "saved; go on with: rlmem resume runs/corridor/stopped" in out
+    assert rlmem("resume", "runs/corridor/stopped").code == 0
+    assert_same_run(RUNS / "stopped", RUNS / "whole")
+
+
+def test_second_interrupt_stops_at_once(
+    here: Path, rlmem: Command, monkeypatch: pytest.MonkeyPatch, tiny: list[str]
+) -> None:
+    from rlmem.agents.trainer import Trainer
+
+    def interrupt_twice(trainer: Trainer) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the second Ctrl-C did nothing")
+
+    monkeypatch.setattr(Trainer, "iterate", interrupt_twice)
+    handler = signal.getsignal(signal.SIGINT)
+    finished = rlmem("train", "corridor", *tiny, "--name", "run")
+    assert finished.code == 130
+    assert "stopped at once" in finished.err
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_finished_run_is_left_alone_and_can_be_made_longer(
+    train: Command, rlmem: Command, here: Path, folder_hash: Callable[[Path], str]
+) -> None:
+    train("run", "--total-timesteps", "320", "--quiet")
+    checkpoint = folder_hash(RUNS / "run" / "checkpoints")
+    assert rlmem("resume", "run").code == 0
+    assert folder_hash(RUNS / "run" / "checkpoints") == checkpoint
+    assert rlmem("resume", "run", "--total-timesteps", "640").code == 0
+    train("whole")
+    assert_same_run(RUNS / "run", RUNS / "whole")
+    assert "is less than the 640 steps" in rlmem("resume", "run", "--total-timesteps", "100").err
+
+
+def test_a_run_has_one_writer(
+    train: Command, rlmem: Command, rlmem_process: Start, tiny: list[str], here: Path
+) -> None:
+    process = rlmem_process("train", "corridor", *tiny, "--name", "run", "--total-timesteps", "1000000")
+    wait_for(is_at_checkpoint("run"), process)
+    finished = rlmem("resume", "run")
+    assert finished.code == 1
+    assert "is being trained by another process" in finished.err
