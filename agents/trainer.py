@@ -134,5 +134,5 @@ class Trainer:
         for name, tensor in tensors.items():
             if name.startswith("optimizer."):
                 _, index, slot = name.split(".")
-                optimizer_state["state"].setdefault(int(index), {})[slot] = tensor
+                optimizer_state["state"].setdefault(int(index), {})[slot] = tensor.clone()  # load_state_dict does not copy
         self.learner.optimizer.load_state_dict(optimizer_state)

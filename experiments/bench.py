@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -26,6 +23,7 @@ from rlmem.errors import check
 from rlmem.experiments.arguments import Switch, parse
 from rlmem.experiments.device import Device, DeviceChoice, choose_device
 from rlmem.experiments.presets import find_preset
+from rlmem.experiments.provenance import machine
 from rlmem.experiments.tasks import make_envs
 from rlmem.experiments.train_config import TrainConfig
 from rlmem.experiments.training_run import make_policy, make_trainer
@@ -71,11 +69,11 @@ def run(argv: Sequence[str]) -> int:
     for algorithm in get_args(Algorithm)[::-1]:
         figures |= measure_training(bench_config(algorithm, device, arguments), arguments.repeats)
     figures["peak_memory_mib"] = peak_memory_mib()
-    machine = describe_machine(device)
+    measured_on = {**machine(), "threads": torch.get_num_threads(), "device": device, "rlmem": __version__}
     if arguments.json:
-        print(json.dumps({"arguments": asdict(arguments), "machine": machine, **figures}))
+        print(json.dumps({"arguments": asdict(arguments), "machine": measured_on, **figures}))
     else:
-        print_table(machine, figures)
+        print_table(measured_on, figures)
     return 0
 
 
@@ -182,19 +180,6 @@ def peak_memory_mib() -> float:
     """The most resident memory that this process had, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB here
-
-
-def describe_machine(device: str) -> dict[str, Any]:
-    """Processor, cores and versions; nothing that names the machine."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = models[0] if models else cpu
-    machine = {"cpu": cpu, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "device": device}
-    if device == "cuda":
-        machine["gpu"] = torch.cuda.get_device_name()
-    return machine | {"torch": torch.__version__, "python": platform.python_version(), "rlmem": __version__}
 
 
 def print_table(machine: dict[str, Any], figures: dict[str, float]) -> None:

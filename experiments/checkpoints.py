@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
@@ -66,8 +67,11 @@ class Checkpoints:
             shutil.rmtree(leftover)
         temporary = self.folder / f"{_TEMPORARY}{path.name}"
         temporary.mkdir()
-        save_policy(policy, temporary / _FILES[0])
-        save_tensors(tensors, temporary / _FILES[1])
+        try:
+            save_policy(policy, temporary / _FILES[0])
+            save_tensors(tensors, temporary / _FILES[1])
+        except SafetensorError as error:  # what it raises when the disk is full
+            raise CheckpointError(f"{path} could not be written ({error}); free space and resume the run") from error
         files = {name: _fingerprint(temporary / name) for name in _FILES}
         text = json.dumps({"format": _FORMAT, "files": files, "trainer": state}, default=_as_list)
         write_bytes(temporary / "state.json", text.encode())
@@ -92,9 +96,10 @@ class Checkpoints:
             raise CheckpointError(
                 f"{self.folder.parent} holds no checkpoint: the run stopped before its first one; train it anew"
             )
-        path = self.folder / (name or f"step_{steps[-1]}")
-        if not path.is_dir():
-            raise CheckpointError(f"{path} does not exist; choose one of {', '.join(f'step_{n}' for n in steps)}")
+        known = [f"step_{step}" for step in steps]
+        if name is not None and name not in known:
+            raise CheckpointError(f"{self.folder} holds no {name}; choose one of {', '.join(known)}")
+        path = self.folder / (name or known[-1])
         problem = find_damage(path)
         if problem is not None:
             whole = [n for n in steps if f"step_{n}" != path.name and find_damage(self.folder / f"step_{n}") is None]

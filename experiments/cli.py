@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("train an agent: rlmem train corridor", "rlmem.experiments.train:train"),
     "resume": ("go on with a run that was stopped", "rlmem.experiments.train:resume"),
     "eval": ("play evaluation episodes with a run's weights", "rlmem.experiments.evaluate_command:run"),
+    "report": ("write a run's curve, evaluation and figure to keep", "rlmem.experiments.report_command:run"),
     "demo": ("train a small agent in minutes and show that it remembers", "rlmem.experiments.demo:run"),
     "envs": ("list the environments", "rlmem.experiments.envs_command:run"),
     "bench": ("measure speed and memory on this machine", "rlmem.experiments.bench:run"),

@@ -8,7 +8,6 @@ import torch
 
 from rlmem.errors import UsageError
 
-
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
 

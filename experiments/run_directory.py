@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rlmem.errors import RlmemError, UsageError
 from rlmem.experiments.atomic_files import sync, write_json
 from rlmem.experiments.checkpoints import Checkpoints
+from rlmem.experiments.provenance import provenance
 from rlmem.experiments.train_config import ConfigError, TrainConfig
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -52,6 +53,7 @@ class RunDirectory:
             raise UsageError(f"--name {name!r} cannot name a folder; use letters, digits, dots, dashes and underscores")
         path = _make_folder(root / experiment, name, default_name(config))
         write_json(path / "config.json", config.to_json())
+        write_json(path / "provenance.json", provenance())
         sync(path.parent)
         return cls(path)
 

@@ -24,7 +24,8 @@ class _LayerCache:
         attention = layer.attention
         batch, memory, model = hidden.shape
         self.layer = layer
-        self.projection = torch.cat([attention.query.weight * attention.scale, attention.key_value.weight])
+        weights = torch.cat([attention.query.weight * attention.scale, attention.key_value.weight])
+        self.projections = weights.view(3, model, model).transpose(1, 2).contiguous()  # query, key, value
         self.position_table = attention.positions.step_table()
         self.key_value = hidden.new_zeros(2, batch, attention.heads, num_slots, attention.head)
         self.described: Tensor | None = None
@@ -43,18 +44,17 @@ class _LayerCache:
         layer, attention, live = self.layer, self.layer.attention, slot + 1
         batch, model = hidden.shape
         normed = layer.attention_norm(hidden)
-        projected = (normed @ self.projection.t()).view(batch, 3, attention.heads, attention.head)
-        self.key_value[:, :, :, slot] = projected[:, 1:].transpose(0, 1)
+        projected = torch.matmul(normed, self.projections)  # (3, batch, model)
+        self.key_value[:, :, :, slot] = projected[1:].view(2, batch, attention.heads, attention.head)
         described = layer.memory.describe(normed)
         if self.described is not None and described is not None:
             self.described[:, slot] = described
             described = self.described[:, :live]
         log_mask = layer.memory.log_mask(age[:, None, :live], described)  # (batch, 1, slot + 1)
-        queries = projected[:, 0]  # (batch, heads, head)
+        queries = projected[0].view(batch, attention.heads, attention.head)
         bias = attention.positions.step_scores(queries, self.position_table, distance[:, :live]).add_(log_mask)
         keys, values = self.key_value[:, :, :, :live].flatten(1, 2)  # (batch * heads, slot + 1, head)
-        queries = queries.reshape(batch * attention.heads, 1, attention.head)
-        logits = torch.baddbmm(bias.view(batch * attention.heads, 1, live), queries, keys.transpose(1, 2))
+        logits = bias.view(-1, 1, live).baddbmm_(queries.view(-1, 1, attention.head), keys.transpose(1, 2))
         read = torch.bmm(torch.softmax(logits, dim=-1), values).view(batch, model)
         hidden = hidden + attention.output(read)
         return hidden + layer.feed_forward(hidden), log_mask

@@ -51,6 +51,7 @@ class ActorCritic(nn.Module):
         self.heads = nn.Linear(config.model, num_actions + 1)  # action logits, then the value
         with torch.no_grad():
             self.heads.weight[:num_actions] *= 0.1  # start near the uniform policy
+            self.heads.weight[num_actions] = 0  # no value before the first reward: its noise would teach the policy
             self.heads.bias.zero_()
 
     def forward(self, observation: Tensor, state: MemoryState, window: Window) -> PolicyOutput:

@@ -51,7 +51,7 @@ class Attention(nn.Module):
         query_steps, memory = log_mask.shape[1], columns.shape[1]
         queries = self.split_heads(self.query(normed[:, memory:])) * self.scale  # (batch, heads, query, head)
         keys, values = map(self.split_heads, self.key_value(normed).chunk(2, dim=-1))
-        logits = torch.cat(self.positions.window_scores(queries, columns), dim=3)
+        logits = self.positions.window_scores(queries, columns)
         logits = logits.add_(log_mask[:, None]).flatten(0, 1)  # in place here and below: this is the largest tensor
         queries, keys, values = queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1)
         weights = torch.softmax(logits.baddbmm_(queries, keys.transpose(1, 2)), dim=-1)

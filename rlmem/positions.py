@@ -10,8 +10,54 @@ slot. Laying the product out along the diagonal ("skewing") turns distances into
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+
+class _Skew(torch.autograd.Function):
+    """Scores by distance, oldest first (batch, heads, query, reach), to scores by slot; by hand to write once.
+
+    With one zero before each row and `query` zeros behind it, the flat tensor read with rows one entry shorter has every
+    row moved one column further right than the row above.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, columns: Tensor) -> Tensor:
+        batch, heads, query, reach = scores.shape
+        padded, skewed = _skewable(scores)
+        padded[..., 1 : 1 + reach] = scores
+        memory = columns.shape[1]
+        by_slot = scores.new_empty(batch, heads, query, memory + query)
+        by_slot[..., :memory] = skewed.gather(3, columns[:, None, None].expand(-1, heads, query, -1))
+        by_slot[..., memory:] = skewed[..., reach:]
+        ctx.save_for_backward(columns)
+        ctx.reach = reach
+        return by_slot
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (columns,), (grad,), reach = ctx.saved_tensors, grads, ctx.reach
+        batch, heads, query, slots = grad.shape
+        memory = slots - query
+        padded, skewed = _skewable(grad[..., :1].expand(-1, -1, -1, reach))
+        skewed[..., reach:] = grad[..., memory:]
+        index = columns[:, None, None].expand(-1, heads, query, -1)
+        skewed[..., :reach].scatter_add_(3, index, grad[..., :memory])
+        return padded[..., 1 : 1 + reach], None
+
+
+def _skewable(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Two views of one zeroed buffer for scores (batch, heads, query, reach).
+
+    Returns:
+        padded (batch, heads, query, 1 + reach + query) and skewed (batch, heads, query, reach + query).
+    """
+    batch, heads, query, reach = scores.shape
+    buffer = scores.new_zeros(batch, heads, query * (1 + reach + query))
+    width = reach + query
+    return buffer.view(batch, heads, query, 1 + width), buffer[..., : query * width].view(batch, heads, query, width)
 
 
 class RelativePositions(nn.Module):
@@ -38,7 +84,7 @@ class RelativePositions(nn.Module):
         """
         return (self.reach - age).clamp(min=0, max=self.reach - 1)
 
-    def window_scores(self, queries: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def window_scores(self, queries: Tensor, columns: Tensor) -> Tensor:
         """Scores of a window's queries.
 
         Args:
@@ -46,16 +92,12 @@ class RelativePositions(nn.Module):
             columns: (batch, memory) int64 from `columns`.
 
         Returns:
-            Against the memory slots, (batch, heads, query, memory), and against the window's own steps, (batch, heads,
-            query, query), where steps later than the query hold arbitrary finite values.
+            (batch, heads, query, memory + query), against the memory slots and then the window's own steps; steps later
+            than the query hold arbitrary finite values, and gradients to them are ignored.
         """
-        batch, heads, query, head = queries.shape
-        scores = queries.reshape(-1, head) @ self.embedding.flip(0).t()  # (batch * heads * query, reach)
-        padded = torch.nn.functional.pad(scores, (1, query)).view(batch, heads, -1)
-        width = self.reach + query
-        skewed = padded[:, :, : query * width].view(batch, heads, query, width)  # each row one column further right
-        index = columns[:, None, None, :].expand(-1, heads, query, -1)
-        return skewed[..., : self.reach].gather(3, index), skewed[..., self.reach :]
+        scores = queries.reshape(-1, queries.shape[3]) @ self.embedding.flip(0).t()
+        by_slot: Tensor = _Skew.apply(scores.view(*queries.shape[:3], self.reach), columns)  # type: ignore[no-untyped-call]
+        return by_slot
 
     def step_table(self) -> Tensor:
         """(head, reach + 1), the embeddings by distance with a zero column for what is older, for `step_scores`."""

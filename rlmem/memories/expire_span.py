@@ -20,17 +20,23 @@ from rlmem.model_config import ModelConfig
 from rlmem.window import Window
 
 
+def _log_of_mask(span: Tensor, age: Tensor, ramp: float) -> tuple[Tensor, Tensor]:
+    """log m_ti, and m_ti with 1 in place of 0 (whose logarithm is right but slow); both (batch, query, memory)."""
+    mask = torch.sub((span + ramp).unsqueeze(-2), age).div_(ramp)
+    is_dead = mask <= 0
+    mask.masked_fill_(is_dead, 1).clamp_(max=1)
+    return mask.log().masked_fill_(is_dead, -torch.inf), mask
+
+
 class _LogRamp(torch.autograd.Function):
     """log m_ti and its gradient to the span, which exists on the ramp 0 < m < 1 alone."""
 
     @staticmethod
     def forward(ctx: Any, span: Tensor, age: Tensor, ramp: float) -> Tensor:
-        mask = torch.sub(span.unsqueeze(-2), age).div_(ramp).add_(1)
-        is_dead = mask <= 0
-        mask.masked_fill_(is_dead, 1).clamp_(max=1)  # 1 where dead: the log of 0 is right but slow
+        log_mask, mask = _log_of_mask(span, age, ramp)
         ctx.save_for_backward(mask)
         ctx.ramp = ramp
-        return mask.log().masked_fill_(is_dead, -torch.inf)
+        return log_mask
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
@@ -53,6 +59,8 @@ def log_ramp(span: Tensor, age: Tensor, ramp: float) -> Tensor:
 
     Source: the paper, equation 5, in the form softmax(logits + log m), which needs no renormalisation.
     """
+    if not torch.is_grad_enabled():
+        return _log_of_mask(span, age, ramp)[0]
     result: Tensor = _LogRamp.apply(span, age, ramp)  # type: ignore[no-untyped-call]
     return result
 
@@ -157,10 +165,11 @@ class ExpireSpanMemory(Memory):
 
     def describe(self, normed: Tensor) -> Tensor:
         """The spans e_i in [0, L]: (batch, memory) from normed (batch, memory, model)."""
-        with torch.autocast(normed.device.type, enabled=False):
-            normed = normed if normed.dtype == torch.float64 else normed.float()
-            logit = (normed @ self.weight + self.bias) / self.pre_divisor
-            return self.max_span * torch.sigmoid(logit)
+        if torch.is_autocast_enabled(normed.device.type):
+            with torch.autocast(normed.device.type, enabled=False):
+                return self.describe(normed.float())
+        logit = torch.nn.functional.linear(normed, self.weight[None], self.bias[None]).squeeze(-1)
+        return self.max_span * torch.sigmoid(logit / self.pre_divisor)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""

@@ -24,21 +24,24 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _policy(seed: int = 0, span_spread: float = 1.0, head_scale: float = 1.0, **overrides: Any) -> ActorCritic:
+def _policy(seed: int = 0, head_scale: float = 1.0, is_fresh: bool = False, **overrides: Any) -> ActorCritic:
     sizes: dict[str, Any] = {"model": 16, "heads": 2, "feedforward": 16, "position_reach": 6, "max_span": 8, "ramp": 3}
     torch.manual_seed(seed)
     policy = ActorCritic(ModelConfig(**(sizes | overrides)), WORDS, 9, 4)
+    if is_fresh:
+        return policy
     with torch.no_grad():
-        policy.heads.weight[:4] *= head_scale
+        policy.heads.weight[:4] = torch.randn(4, policy.config.model) * 0.02 * head_scale
+        policy.heads.weight[4] = torch.randn(policy.config.model) * 0.25
         for layer in policy.core.layer_list():
             for parameter in layer.memory.parameters():
-                parameter.add_(torch.randn(parameter.shape) * span_spread)
+                parameter.add_(torch.randn(parameter.shape))
     return policy
 
 
 @pytest.fixture
 def make_policy() -> Callable[..., ActorCritic]:
-    """A tiny policy: `span_spread` sets how much spans differ, `head_scale` how far it is from uniform."""
+    """A tiny policy whose spans differ; `head_scale` sets how far it is from uniform, `is_fresh` leaves it untrained."""
     return _policy
 
 

@@ -36,7 +36,11 @@ class Play(NamedTuple):
 
 @pytest.fixture
 def policy(make_policy: Callable[..., ActorCritic]) -> ActorCritic:
-    return make_policy(2, head_scale=25)
+    """Leans east, finds a door in some corridors and stands still in others."""
+    policy = make_policy(34, head_scale=25)
+    with torch.no_grad():
+        policy.heads.bias[3] += 2
+    return policy
 
 
 @pytest.fixture
@@ -153,7 +157,7 @@ def test_sampled_results_can_be_repeated_and_differ_from_the_likeliest(
 def test_a_sampled_action_follows_the_policys_probabilities(
     make_policy: Callable[..., ActorCritic], make_corridors: Callable[..., Any]
 ) -> None:
-    """With one step an episode, nearly every first move of a uniform policy is one of four, each as often."""
+    """One step an episode: only a step east, a tenth of all, changes what the agent sees."""
     policy = make_policy()
     with torch.no_grad():
         policy.heads.weight.zero_()
@@ -165,12 +169,11 @@ def test_a_sampled_action_follows_the_policys_probabilities(
         made.append(envs)
         return envs
 
-    # one step west or a block leaves the agent; one step east moves it: the final observation tells
-    result = evaluate(policy, make_envs, range(2000), batch=2000)
-    assert result.lengths.tolist() == [1] * 2000
+    result = evaluate(policy, make_envs, range(500), batch=500)
+    assert result.lengths.tolist() == [1] * 500
     start, final = made[0].first_observation, made[0].steps[0][4]["final_obs"]
     num_east = int((start != final).any((1, 2, 3)).sum())
-    assert abs(num_east - 200) < 4 * math.sqrt(2000 * 0.1 * 0.9)
+    assert abs(num_east - 50) < 4 * math.sqrt(500 * 0.1 * 0.9)
 
 
 def constant_spans(policy: ActorCritic, spans: list[float]) -> ActorCritic:
@@ -193,7 +196,7 @@ def test_memory_size_against_a_count_by_hand(policy: ActorCritic, make_envs: Cal
     constant_spans(policy, [2.5, 6.2])  # with R = 3, m > 0 up to an age of 5 and of 9
     result = evaluate(policy, make_envs, SEEDS, batch=4)
     lengths = result.lengths.tolist()
-    assert max(lengths) > 100 or sum(lengths) > 200
+    assert max(lengths) > 100
     expected = [mean_size(lengths, 5), mean_size(lengths, 9)]
     assert result.memory_size_by_layer == pytest.approx(expected, rel=1e-9)
     assert result.memory_size_mean == pytest.approx(sum(expected) / 2)

@@ -301,12 +301,14 @@ def test_rows_beyond_what_fits_the_cache_are_run_in_turn(
         torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-5)
 
 
-def test_spans_wait_for_their_success_rate_and_learn_ever_after(policy: ActorCritic, rollout: Rollout) -> None:
-    learner = learner_of(policy, span_start_success=0.9)
+def test_spans_wait_until_memory_first_costs_something_and_learn_ever_after(
+    policy: ActorCritic, rollout: Rollout
+) -> None:
+    learner = learner_of(policy, span_cost_gate_low=0.8, span_cost_gate_high=0.9)
     memory = learner.policy.core.layer_list()[0].memory
     assert isinstance(memory, ExpireSpanMemory)
     moved = []
-    for success_rate in (None, 0.89, 0.9, 0.5):
+    for success_rate in (None, 0.79, 0.85, 0.5):
         before, heads_before = memory.bias.detach().clone(), learner.policy.heads.bias.detach().clone()
         update(learner, rollout, success_rate)
         moved.append(not torch.equal(memory.bias, before))
@@ -322,7 +324,7 @@ def test_a_tiny_agent_learns_to_remember(
     make_policy: Callable[..., ActorCritic], algorithm: Literal["ppo", "a2c"], learning_rate: float, seed: int
 ) -> None:
     """Without memory half of the doors are wrong; a sign error anywhere leaves the success there or below."""
-    policy = make_policy(seed, span_spread=0.0, model=32, feedforward=32, max_span=10, position_reach=10)
+    policy = make_policy(seed, is_fresh=True, model=32, feedforward=32, max_span=10, position_reach=10)
     chosen = LearnerConfig(
         algorithm=algorithm, num_steps=12, learning_rate=learning_rate, num_minibatches=2, gamma=0.95
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ import torch
 
 from rlmem.experiments.cli import main
 
-TINY = (
+_TINY = (
     "--num-envs 4 --num-steps 8 --model 16 --feedforward 16 --max-span 12 --ramp 2 --max-length 6 "
     "--max-episode-steps 20 --num-minibatches 2 --total-timesteps 640 --log-interval 64 --checkpoint-interval 128 "
     "--eval-interval 320 --eval-episodes 4 --num-threads 1 --seed 3"
-).split()
+)
+TINY = _TINY.split()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,23 @@ def train(rlmem: Command) -> Command:
         return rlmem("train", "corridor", *TINY, "--name", name, *flags)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny run `runs/corridor/run`, trained once for all tests; copy it."""
+    folder = tmp_path_factory.mktemp("trained")
+    threads = torch.get_num_threads()
+    assert main(["train", "corridor", *TINY, "--output", str(folder / "runs"), "--name", "run", "--quiet"]) == 0
+    torch.set_num_threads(threads)
+    return folder
+
+
+@pytest.fixture
+def run(here: Path, trained: Path) -> Path:
+    """A finished tiny run of the test's own, `runs/corridor/run`, with checkpoints at 384, 512 and 640 steps."""
+    shutil.copytree(trained / "runs", here / "runs")
+    return Path("runs/corridor/run")
 
 
 @pytest.fixture

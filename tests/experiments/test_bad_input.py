@@ -98,8 +98,7 @@ def test_cuda_where_there_is_none(rlmem: Command, here: Path, monkeypatch: pytes
     assert list(here.iterdir()) == []
 
 
-def test_run_that_exists(train: Command, here: Path, folder_hash: Hash) -> None:
-    train("run")
+def test_run_that_exists(train: Command, here: Path, folder_hash: Hash, run: Path) -> None:
     before = folder_hash(RUNS)
     assert_refused(train("run"), 2, "the run runs/corridor/run exists", "--name", "rlmem resume runs/corridor/run")
     assert folder_hash(RUNS) == before
@@ -111,27 +110,24 @@ def test_folder_that_is_no_run(rlmem: Command, here: Path) -> None:
         assert_refused(rlmem(command, "photos"), 2, "photos is no run: it holds no config.json")
 
 
-def test_name_of_two_runs(rlmem: Command, train: Command, here: Path) -> None:
-    train("run", "--total-timesteps", "32")
+def test_name_of_two_runs(rlmem: Command, run: Path, here: Path) -> None:
     shutil.copytree(RUNS / "run", "runs/other/run")
     assert_refused(rlmem("resume", "run"), 2, "several runs are called run", "runs/other/run", "give a path")
 
 
-def test_run_without_a_checkpoint(rlmem: Command, train: Command, here: Path) -> None:
-    train("run", "--total-timesteps", "32")
+def test_run_without_a_checkpoint(rlmem: Command, run: Path, here: Path) -> None:
     shutil.rmtree(RUNS / "run" / "checkpoints")
     for command in ("resume", "eval"):
         assert_refused(rlmem(command, "run"), 1, "holds no checkpoint", "train it anew")
 
 
 def test_pretrained_weights_cannot_be_resumed(
-    rlmem: Command, train: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+    rlmem: Command, run: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train("run", "--total-timesteps", "32")
     folder = here / "pretrained" / "tiny-agent"
     folder.mkdir(parents=True)
     shutil.copy(RUNS / "run" / "config.json", folder)
-    shutil.copy(RUNS / "run" / "checkpoints" / "step_32" / "model.safetensors", folder)
+    shutil.copy(RUNS / "run" / "checkpoints" / "step_640" / "model.safetensors", folder)
     monkeypatch.setattr("rlmem.experiments.run_directory.PRETRAINED", folder.parent)
     assert_refused(rlmem("resume", "tiny-agent"), 2, "weights alone", "rlmem eval tiny-agent")
     assert rlmem("eval", "tiny-agent", "--episodes", "2").code == 0
@@ -140,10 +136,7 @@ def test_pretrained_weights_cannot_be_resumed(
 
 @pytest.mark.parametrize("name", ["model.safetensors", "trainer.safetensors", "state.json"])
 @pytest.mark.parametrize("damage", ["cut", "removed", "changed"])
-def test_damaged_checkpoint(
-    rlmem: Command, train: Command, here: Path, folder_hash: Hash, name: str, damage: str
-) -> None:
-    train("run")
+def test_damaged_checkpoint(rlmem: Command, run: Path, here: Path, folder_hash: Hash, name: str, damage: str) -> None:
     file = RUNS / "run" / "checkpoints" / "step_640" / name
     content = file.read_bytes()
     if damage == "removed":
@@ -162,14 +155,12 @@ def test_damaged_checkpoint(
     assert find_damage(file.parent) is None
 
 
-def test_all_checkpoints_damaged(rlmem: Command, train: Command, here: Path) -> None:
-    train("run", "--total-timesteps", "32")
-    (RUNS / "run" / "checkpoints" / "step_32" / "state.json").write_text("{")
+def test_all_checkpoints_damaged(rlmem: Command, run: Path, here: Path) -> None:
+    (RUNS / "run" / "checkpoints" / "step_640" / "state.json").write_text("{")
     assert_refused(rlmem("resume", "run"), 1, "there is no whole one")
 
 
-def test_unknown_checkpoint(rlmem: Command, train: Command, here: Path) -> None:
-    train("run")
+def test_unknown_checkpoint(rlmem: Command, run: Path, here: Path) -> None:
     for name in ("step_1", "../.."):
         finished = rlmem("eval", "run", "--checkpoint", name)
         assert_refused(finished, 1, "choose one of step_384, step_512, step_640")
@@ -198,9 +189,8 @@ def edit_config(section: str | None, name: str, value: Any) -> None:
     ],
 )
 def test_changed_config(
-    rlmem: Command, train: Command, here: Path, folder_hash: Hash, section: str, name: str, value: Any, part: str
+    rlmem: Command, run: Path, here: Path, folder_hash: Hash, section: str, name: str, value: Any, part: str
 ) -> None:
-    train("run", "--total-timesteps", "32")
     edit_config(section, name, value)
     before = folder_hash(RUNS)
     assert_refused(rlmem("resume", "run"), 1, part)
@@ -208,8 +198,7 @@ def test_changed_config(
     assert folder_hash(RUNS) == before
 
 
-def test_cut_config(rlmem: Command, train: Command, here: Path) -> None:
-    train("run", "--total-timesteps", "32")
+def test_cut_config(rlmem: Command, run: Path, here: Path) -> None:
     path = RUNS / "run" / "config.json"
     path.write_text(path.read_text()[:50])
     for command in ("resume", "eval"):

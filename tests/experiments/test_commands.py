@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rlmem.experiments.arguments import parse_train
+from rlmem.experiments.arguments import TrainArguments, parse_train
 from rlmem.experiments.cli import COMMANDS
 from rlmem.experiments.dry_run import predicted_memory
 from rlmem.experiments.presets import PRESETS, find_preset
@@ -55,9 +55,12 @@ def test_presets_survive_json(name: str) -> None:
     assert preset.model.position_reach == preset.learner.num_steps
 
 
+def read(words: str) -> TrainArguments:
+    return parse_train(words.split())
+
+
 def test_flags_override_the_preset_and_nothing_else() -> None:
-    words = "corridor --preset demo --seed 2 --max_length=30 --no-norm-adv --name run".split()
-    arguments = parse_train(words)
+    arguments = read("corridor --preset demo --seed 2 --max_length=30 --no-norm-adv --name run")
     demo = find_preset("corridor", "demo")
     expected = replace(
         demo,
@@ -70,9 +73,9 @@ def test_flags_override_the_preset_and_nothing_else() -> None:
 
 
 def test_position_reach_follows_the_window_unless_given() -> None:
-    assert parse_train("corridor --num-steps 50".split()).config.model.position_reach == 50
-    assert parse_train("corridor --num_steps=50 --position_reach 70".split()).config.model.position_reach == 70
-    assert parse_train("corridor --num-steps 50 --position-reach=100".split()).config.model.position_reach == 100
+    assert read("corridor --num-steps 50").config.model.position_reach == 50
+    assert read("corridor --num_steps=50 --position_reach 70").config.model.position_reach == 70
+    assert read("corridor --num-steps 50 --position-reach=100").config.model.position_reach == 100
 
 
 def test_dry_run(rlmem: Command, here: Path) -> None:
@@ -95,15 +98,14 @@ def test_predicted_memory_grows_with_what_it_depends_on() -> None:
     assert long["memory"] == memory["memory"] * 416 / 216
 
 
-def test_metrics_names(train: Command, here: Path) -> None:
-    train("run")
-    lines = [json.loads(line) for line in Path("runs/corridor/run/metrics.jsonl").read_text().splitlines()]
+def test_metrics_names(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [64 * n for n in range(1, 11)]
     wanted = """rollout/ep_rew_mean rollout/ep_len_mean rollout/success_rate time/fps time/total_timesteps
         train/policy_gradient_loss train/value_loss train/entropy_loss train/approx_kl train/explained_variance
         train/grad_norm eval/mean_reward eval/success_rate memory/size_mean memory/size_max memory/span_mean
-        memory/span_max memory/evicted memory/size_mean/layer_0 memory/evicted/layer_1""".split()
-    assert set(wanted) - set(lines[-1]) == set()
+        memory/span_max memory/evicted memory/size_mean/layer_0 memory/evicted/layer_1"""
+    assert set(wanted.split()) - set(lines[-1]) == set()
     assert lines[-1]["time/total_timesteps"] == 640
 
 
@@ -146,8 +148,8 @@ def test_demo_that_succeeds(rlmem: Command, tiny: list[str], here: Path, monkeyp
 
 
 def test_bench(rlmem: Command) -> None:
-    words = "bench --num-envs 4 --num-steps 8 --repeats 1 --env-steps 2 --threads 1".split()
-    finished = rlmem(*words, "--json")
+    words = "bench --num-envs 4 --num-steps 8 --repeats 1 --env-steps 2 --threads 1"
+    finished = rlmem(*words.split(), "--json")
     assert finished.code == 0
     report = json.loads(finished.out)
     rates = [value for name, value in report.items() if "per_second" in name]
@@ -155,4 +157,4 @@ def test_bench(rlmem: Command) -> None:
     assert all(rate > 0 for rate in rates)
     assert report["peak_memory_mib"] > 50
     assert set(report["machine"]) == {"cpu", "cores", "threads", "device", "torch", "python", "rlmem"}
-    assert "environment steps per second 1024 envs" in rlmem(*words).out
+    assert "environment steps per second 1024 envs" in rlmem(*words.split()).out

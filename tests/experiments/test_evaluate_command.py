@@ -66,8 +66,7 @@ def test_seeds_are_fixed_and_distinct() -> None:
     assert evaluation_seeds(0, 3) != evaluation_seeds(1, 3)
 
 
-def test_json(train: Command, rlmem: Command) -> None:
-    train("run", "--memory", "expire_span")
+def test_json(run: Path, rlmem: Command) -> None:
     finished = rlmem("eval", "run", "--episodes", "40", "--seed", "5", "--json")
     assert finished.code == 0
     assert finished.err == ""
@@ -88,8 +87,7 @@ def test_json(train: Command, rlmem: Command) -> None:
     assert rlmem("eval", "run", "--episodes", "40", "--seed", "6", "--json").out != finished.out
 
 
-def test_argmax_alone(train: Command, rlmem: Command) -> None:
-    train("run", "--total-timesteps", "32")
+def test_argmax_alone(run: Path, rlmem: Command) -> None:
     both = json.loads(rlmem("eval", "run", "--episodes", "8", "--json").out)
     alone = json.loads(rlmem("eval", "run", "--episodes", "8", "--json", "--deterministic").out)
     assert alone["actions"] == "argmax"
@@ -109,15 +107,13 @@ def test_zero_spans_leave_the_ramp(train: Command, rlmem: Command) -> None:
     assert "predicts no spans" in refused.err
 
 
-def test_table(train: Command, rlmem: Command, here: Path) -> None:
-    train("run", "--total-timesteps", "32")
+def test_table(run: Path, rlmem: Command, here: Path) -> None:
     out = rlmem("eval", "run", "--episodes", "8").out
-    for words in ("sampled actions", "argmax actions", "success rate", "length 3", "average memory size", "step_32"):
+    for words in ("sampled actions", "argmax actions", "success rate", "length 3", "average memory size", "step_640"):
         assert words in out
 
 
-def test_evaluation_needs_no_other_section_of_the_config(train: Command, rlmem: Command, here: Path) -> None:
-    train("run", "--total-timesteps", "32")
+def test_evaluation_needs_no_other_section_of_the_config(run: Path, rlmem: Command, here: Path) -> None:
     path = here / "runs" / "corridor" / "run" / "config.json"
     data = json.loads(path.read_text())
     data["learner"]["flag_of_a_later_version"] = 1

@@ -27,7 +27,7 @@ def make_policy(kind: MemoryKind, *, charge: bool = True) -> ActorCritic:
     )  # fmt: skip
     policy = ActorCritic(config, WORDS, 9, 4).double()
     for name, parameter in policy.named_parameters():
-        if name.endswith(("memory.weight", "embedding", "norm.weight", "heads.bias")):
+        if name.endswith(("memory.weight", "embedding", "norm.weight", "heads.weight", "heads.bias")):
             parameter.data += 0.5 * torch.randn_like(parameter)
     return policy
 

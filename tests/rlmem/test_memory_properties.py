@@ -31,7 +31,7 @@ def make_policy(kind: MemoryKind, dtype: torch.dtype = torch.float64) -> ActorCr
     for name, parameter in policy.named_parameters():
         if name.endswith("memory.weight"):
             parameter.data.normal_(generator=torch.Generator().manual_seed(1))
-    policy.heads.weight.data *= 10
+    policy.heads.weight.data.normal_(std=0.5, generator=torch.Generator().manual_seed(3))
     return policy
 
 
@@ -96,7 +96,7 @@ def test_1_acting_equals_the_windowed_forward(kind: MemoryKind, dtype: torch.dty
     logits, values, _ = run_windows(policy, state, observation, is_first, 50)
     acted_logits, acted_values = act(policy, state, observation, is_first, 25)
     log_prob, acted_log_prob = logits.log_softmax(-1), acted_logits.log_softmax(-1)
-    assert logits.std() > 0.3
+    assert min(logits.std(), values.std()) > 0.3
     assert largest(log_prob, acted_log_prob) < TOLERANCE[dtype]
     assert largest(values, acted_values) < TOLERANCE[dtype]
 

@@ -67,7 +67,7 @@ def test_relative_positions_against_a_loop() -> None:
     reach, query, ages = 5, 8, torch.tensor([[30, 5, 4, 2, 1], [9, 6, 5, 3, 1]])
     positions = RelativePositions(reach, 3).double()
     queries = torch.randn(2, 2, query, 3, dtype=torch.float64)
-    before, own = positions.window_scores(queries, positions.columns(ages))
+    before, own = positions.window_scores(queries, positions.columns(ages)).split([5, query], dim=3)
     table = positions.step_table()
 
     def score(row: int, head: int, t: int, distance: int) -> float:
