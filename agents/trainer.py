@@ -134,5 +134,6 @@ class Trainer:
         for name, tensor in tensors.items():
             if name.startswith("optimizer."):
                 _, index, slot = name.split(".")
-                optimizer_state["state"].setdefault(int(index), {})[slot] = tensor.clone()  # load_state_dict does not copy
+                # load_state_dict keeps the tensors that it is given, and the optimiser changes them in place
+                optimizer_state["state"].setdefault(int(index), {})[slot] = tensor.clone()
         self.learner.optimizer.load_state_dict(optimizer_state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RlmemError as error:
         _print_error(str(error))
         return error.exit_code
+    except BrokenPipeError:  # whoever read the output, such as `head`, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         _print_error(f"{error.strerror or error}: {error.filename or 'the file system'}; free it or choose another")
         return 1

@@ -31,11 +31,11 @@ def learning_figure(curve: Curve, title: str, word: str | None) -> Figure:
     names = {f"memory/size_mean/layer_{layer}": f"layer {layer + 1}" for layer in layers}
     _draw(size, curve, {**names, "memory/size_mean": "mean"})
     size.set(ylabel="average memory size", ylim=(0, None))
-    groups = (word, "other") if word is not None else ()
+    groups = {} if word is None else {word: f"shows the {word}", "other": "other"}
     spans = {
-        f"memory/span_mean/layer_{layer}/{group}": f"layer {layer + 1}, {'shows the ' + group if group == word else group}"
+        f"memory/span_mean/layer_{layer}/{group}": f"layer {layer + 1}, {label}"
         for layer in layers
-        for group in groups
+        for group, label in groups.items()
     }
     _draw(span, curve, spans)
     span.set(ylabel="mean span $e_i$ (steps)", ylim=(0, None))

@@ -12,11 +12,30 @@ from typing import TYPE_CHECKING
 from rlmem.envs.registration import register_envs
 
 if TYPE_CHECKING:
-    pass  # one `from module import Name as Name` for each entry of the table below
+    from rlmem.actor_critic import ActorCritic as ActorCritic
+    from rlmem.checkpoint import load_policy as load_policy
+    from rlmem.checkpoint import save_policy as save_policy
+    from rlmem.errors import RlmemError as RlmemError
+    from rlmem.errors import UsageError as UsageError
+    from rlmem.memory_state import MemoryState as MemoryState
+    from rlmem.model_config import ModelConfig as ModelConfig
+    from rlmem.transformer import MemoryTransformer as MemoryTransformer
+    from rlmem.window import Window as Window
 
 __version__ = "0.1.0"
 
-_MODULE_OF_NAME: dict[str, str] = {}  # public name -> the module that defines it
+# public name -> the module that defines it; the imports above say the same to type checkers
+_MODULE_OF_NAME: dict[str, str] = {
+    "ActorCritic": "rlmem.actor_critic",
+    "load_policy": "rlmem.checkpoint",
+    "MemoryState": "rlmem.memory_state",
+    "MemoryTransformer": "rlmem.transformer",
+    "ModelConfig": "rlmem.model_config",
+    "RlmemError": "rlmem.errors",
+    "save_policy": "rlmem.checkpoint",
+    "UsageError": "rlmem.errors",
+    "Window": "rlmem.window",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""What the learner's tests share: tiny policies, short corridors, and a record of everything that the environments gave."""
+"""What the learner's tests share: tiny policies, short corridors, and a record of what the environments gave."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _policy(seed: int = 0, head_scale: float = 1.0, is_fresh: bool = False, **ov
 
 @pytest.fixture
 def make_policy() -> Callable[..., ActorCritic]:
-    """A tiny policy whose spans differ; `head_scale` sets how far it is from uniform, `is_fresh` leaves it untrained."""
+    """A tiny policy; its spans differ, and `head_scale` sets how far it is from uniform, unless it `is_fresh`."""
     return _policy
 
 

@@ -125,7 +125,11 @@ def test_spans_against_a_direct_computation(
 
 @pytest.mark.parametrize(
     ("memory", "word", "overall"),
-    [("expire_span", "object", SIZES | SPANS), ("expire_span", None, SIZES | SPANS), ("transformer_xl", "object", SIZES)],
+    [
+        ("expire_span", "object", SIZES | SPANS),
+        ("expire_span", None, SIZES | SPANS),
+        ("transformer_xl", "object", SIZES),
+    ],
 )
 def test_names_are_those_of_every_log(
     make_policy: Callable[..., ActorCritic],

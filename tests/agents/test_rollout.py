@@ -1,4 +1,4 @@
-"""Collecting: what was recorded while acting is what the policy says of whole episodes, played again from their start."""
+"""Collecting: what was recorded while acting is what the policy says of whole episodes, run again from the start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from rlmem.window import Window
 
 NUM_STEPS, NUM_WINDOWS = 5, 5
 
-CLOSE = {"rtol": 0, "atol": 1e-5}
+
+def assert_close(actual: Tensor, expected: Tensor) -> None:
+    """Equal but for float32 rounding."""
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
 def test_gumbel_noise_samples_the_softmax() -> None:
@@ -84,7 +87,7 @@ def episodes(played: Played) -> Iterator[Episode]:
     terminated = np.stack([step[2] for step in played.envs.steps])
     truncated = np.stack([step[3] for step in played.envs.steps])
     for row in range(terminated.shape[1]):
-        ends = np.flatnonzero(terminated[:, row] | truncated[:, row])
+        ends: list[int] = np.flatnonzero(terminated[:, row] | truncated[:, row]).tolist()
         start = 0
         for end in ends:
             yield Episode(row, start, end + 1, bool(terminated[end, row]), bool(truncated[end, row]))
@@ -132,18 +135,18 @@ def test_what_acting_recorded_is_the_windowed_forward_from_the_rollouts_state(pl
     for rollout in played.rollouts:
         with torch.no_grad():
             output = played.policy(rollout.observation.transpose(0, 1), rollout.state, rollout.window)
-        torch.testing.assert_close(output.logits.transpose(0, 1), rollout.logits, **CLOSE)
-        torch.testing.assert_close(output.value.t(), rollout.value, **CLOSE)
+        assert_close(output.logits.transpose(0, 1), rollout.logits)
+        assert_close(output.value.t(), rollout.value)
         for inputs, recorded in zip(output.layer_inputs, rollout.layer_inputs, strict=True):
-            torch.testing.assert_close(inputs, recorded, **CLOSE)
+            assert_close(inputs, recorded)
 
 
 def test_what_acting_recorded_is_what_a_fresh_run_over_each_episode_gives(played: Played) -> None:
     observation, logits, value = (joined(played, name) for name in ("observation", "logits", "value"))
     for row, start, end, *_ in episodes(played):
         fresh_logits, fresh_value = run_fresh(played.policy, observation[start:end, row])
-        torch.testing.assert_close(logits[start:end, row], fresh_logits, **CLOSE)
-        torch.testing.assert_close(value[start:end, row], fresh_value, **CLOSE)
+        assert_close(logits[start:end, row], fresh_logits)
+        assert_close(value[start:end, row], fresh_value)
 
 
 def test_final_values_continue_truncated_episodes_and_are_0_elsewhere(played: Played) -> None:
@@ -155,7 +158,7 @@ def test_final_values_continue_truncated_episodes_and_are_0_elsewhere(played: Pl
             whole = torch.cat([observation[start:end, row], final[None]])
             expected[end - 1, row] = run_fresh(played.policy, whole)[1][-1]
     assert expected.any()
-    torch.testing.assert_close(final_value, expected, **CLOSE)
+    assert_close(final_value, expected)
 
 
 def test_next_values_continue_running_episodes(played: Played) -> None:
@@ -167,7 +170,7 @@ def test_next_values_continue_running_episodes(played: Played) -> None:
             start = max((t + 1 for t in range(end) if is_last[t, row]), default=0)
             whole = torch.cat([observation[start:end, row], following[None, row]])
             expected = run_fresh(played.policy, whole)[1][-1]
-            torch.testing.assert_close(rollout.next_value[row], expected, **CLOSE)
+            assert_close(rollout.next_value[row], expected)
             num_running += 1
     assert num_running
 
@@ -183,7 +186,7 @@ def test_memory_holds_the_running_episodes_steps_and_never_a_final_observation(p
             assert set(live) <= set(range(start, num_steps))
             if played.policy.config.memory == "transformer_xl":  # its reach is longer than these episodes
                 assert live == list(range(start, num_steps))
-            torch.testing.assert_close(memory.hidden[row][~memory.is_empty[row]], made[row, live])
+            assert_close(memory.hidden[row][~memory.is_empty[row]], made[row, live])
     assert played.collector.state.next_time.tolist() == [num_steps] * 6
 
 

@@ -131,7 +131,7 @@ def test_environments_that_cannot_save_restart_with_an_empty_memory(
     make_policy: Callable[..., ActorCritic], make_corridors: Callable[..., Any], tmp_path: Path
 ) -> None:
     def make() -> Trainer:
-        envs = make_corridors(NUM_ENVS, "sync", max_length=6, max_episode_steps=20)
+        envs = make_corridors(NUM_ENVS, "sync", max_length=6, max_episode_steps=15)
         return trainer_of(make_policy, "expire_span", {}, envs=envs)
 
     before = make()

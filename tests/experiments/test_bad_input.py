@@ -156,8 +156,9 @@ def test_damaged_checkpoint(rlmem: Command, run: Path, here: Path, folder_hash: 
 
 
 def test_all_checkpoints_damaged(rlmem: Command, run: Path, here: Path) -> None:
-    (RUNS / "run" / "checkpoints" / "step_640" / "state.json").write_text("{")
-    assert_refused(rlmem("resume", "run"), 1, "there is no whole one")
+    for path in (run / "checkpoints").glob("step_*/state.json"):
+        path.write_text("{")
+    assert_refused(rlmem("resume", "run"), 1, "step_640 is damaged", "there is no whole one")
 
 
 def test_unknown_checkpoint(rlmem: Command, run: Path, here: Path) -> None:

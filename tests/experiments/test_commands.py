@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,5 +157,6 @@ def test_bench(rlmem: Command) -> None:
     assert len(rates) == 7
     assert all(rate > 0 for rate in rates)
     assert report["peak_memory_mib"] > 50
-    assert set(report["machine"]) == {"cpu", "cores", "threads", "device", "torch", "python", "rlmem"}
+    assert platform.node() not in json.dumps(report["machine"]).split('"')
+    assert {"processor", "cores", "threads", "device", "torch", "python"} <= set(report["machine"])
     assert "environment steps per second 1024 envs" in rlmem(*words.split()).out

@@ -51,6 +51,15 @@ def assert_same_run(run: Path, expected: Path) -> None:
         assert all(np.array_equal(one[name], two[name]) for name in ("results", "ep_lengths", "successes"))
 
 
+def assert_events_are_the_lines(run: Path) -> None:
+    """TensorBoard has every finite number of metrics.jsonl once."""
+    steps = [step for path in run.glob("events.*") for step in read_steps(path)]
+    per_step = {step: steps.count(step) for step in steps}
+    numbers = {line["step"]: len([v for v in line.values() if v is not None]) - 1 for line in logged(run)}
+    clock = 3  # values under time/
+    assert per_step == {step: count + clock for step, count in numbers.items()}
+
+
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -80,11 +89,7 @@ def test_resume_from_every_kept_checkpoint(
 def test_tensorboard_is_cut_back_too(train: Command, rlmem: Command, here: Path) -> None:
     train("run")
     assert rlmem("resume", "run", "--checkpoint", "step_384").code == 0
-    steps = [step for path in (RUNS / "run").glob("events.*") for step in read_steps(path)]
-    per_step = {step: steps.count(step) for step in steps}
-    names = {line["step"]: len([v for v in line.values() if v is not None]) - 1 for line in logged(RUNS / "run")}
-    clock = 3  # values under time/
-    assert per_step == {step: count + clock for step, count in names.items()}
+    assert_events_are_the_lines(RUNS / "run")
 
 
 def test_kill_in_the_middle_and_resume(
@@ -101,6 +106,7 @@ def test_kill_in_the_middle_and_resume(
     assert resumed.returncode == 0, err
     assert step < 640, "the kill came after the end"
     assert_same_run(RUNS / "killed", RUNS / "whole")
+    assert_events_are_the_lines(RUNS / "killed")
     assert list((RUNS / "killed" / "checkpoints").glob(".*")) == []
 
 
