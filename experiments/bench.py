@@ -100,7 +100,7 @@ def bench_config(algorithm: Algorithm, device: Device, arguments: BenchArguments
         ),
         # Spans of 10 and a ramp of 16: a query sees the last 25 steps.
         model=replace(
-            config.model, position_reach=arguments.num_steps, max_span=200, ramp=16, initial_span_fraction=0.05
+            config.model, position_reach=arguments.num_steps, max_span=200, ramp=16, initial_span_fraction=(0.05,)
         ),
     )
 

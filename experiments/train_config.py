@@ -131,7 +131,7 @@ def _read(cls: Any, data: Any, section: str) -> Any:
     for name, hint in get_type_hints(cls).items():
         if not _is_of_kind(data[name], hint):
             raise ConfigError(f"{section}.{name} is {data[name]!r}, which is no {getattr(hint, '__name__', hint)}")
-    return cls(**data)
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
 
 
 def _check_keys(data: Any, expected: set[str], where: str) -> None:
@@ -147,6 +147,8 @@ def _is_of_kind(value: Any, hint: Any) -> bool:
         return value in get_args(hint)
     if get_origin(hint) in (Union, UnionType):
         return any(_is_of_kind(value, one) for one in get_args(hint))
+    if get_origin(hint) is tuple:  # of any length, a list in JSON
+        return isinstance(value, list) and all(_is_of_kind(one, get_args(hint)[0]) for one in value)
     if hint is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return value is None if hint is NoneType else type(value) is hint

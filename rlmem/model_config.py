@@ -30,8 +30,8 @@ class ModelConfig:
     """L, the longest span of a memory, in steps."""
     ramp: int = 16
     """R, over how many steps an expired memory fades, in steps (Expire-Span)."""
-    initial_span_fraction: float = 0.5
-    """The initial span as a fraction of L (Expire-Span)."""
+    initial_span_fraction: tuple[float, ...] = (0.5,)
+    """The initial span as a fraction of L: one for all layers, or one a layer, first to last (Expire-Span)."""
     span_pre_divisor: float = 1.0
     """Divides the span predictor's output before the sigmoid (Expire-Span)."""
     charge_at_episode_end: bool = True
@@ -48,8 +48,20 @@ class ModelConfig:
         )
         kinds = MemoryKind.__args__  # type: ignore[attr-defined]
         check(self.memory in kinds, f"memory {self.memory!r} is unknown; choose one of {', '.join(kinds)}")
+        fractions = self.initial_span_fraction
+        given = " ".join(map(str, fractions))
         check(
-            0 < self.initial_span_fraction < 1,
-            f"--initial-span-fraction is {self.initial_span_fraction}, but it must lie strictly between 0 and 1",
+            all(0 < fraction < 1 for fraction in fractions),
+            f"--initial-span-fraction is {given}, but every fraction must lie strictly between 0 and 1",
+        )
+        check(
+            len(fractions) in (1, self.num_layers),
+            f"--initial-span-fraction {given} has {len(fractions)} values, but the model has {self.num_layers} layers; "
+            "give one value for all, or one a layer",
         )
         check(self.span_pre_divisor > 0, f"--span-pre-divisor is {self.span_pre_divisor}, but it must be positive")
+
+    def initial_span_fraction_of(self, layer: int) -> float:
+        """The initial span of a layer, 0 being the first, as a fraction of L."""
+        fractions = self.initial_span_fraction
+        return fractions[layer if len(fractions) > 1 else 0]

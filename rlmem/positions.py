@@ -19,8 +19,8 @@ from torch import Tensor, nn
 class _Skew(torch.autograd.Function):
     """Scores by distance, oldest first (batch, heads, query, reach), to scores by slot; by hand to write once.
 
-    With one zero before each row and `query` zeros behind it, the flat tensor read with rows one entry shorter has every
-    row moved one column further right than the row above.
+    With one zero before each row and `query` zeros behind it, the flat tensor read with rows one entry shorter has
+    every row moved one column further right than the row above.
     """
 
     @staticmethod

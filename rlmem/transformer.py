@@ -55,13 +55,14 @@ class TransformerLayer(nn.Module):
 
     Args:
         config: sizes and the memory's kind.
+        number: of the layer, 0 being the first.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, number: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.model)
         self.attention = Attention(config.model, config.heads, config.position_reach)
-        self.memory = make_memory(config)
+        self.memory = make_memory(config, number)
         self.feedforward_norm = nn.LayerNorm(config.model)
         self.expand = nn.Linear(config.model, config.feedforward)
         self.contract = nn.Linear(config.feedforward, config.model)
@@ -108,7 +109,7 @@ class MemoryTransformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(TransformerLayer(config, number) for number in range(config.num_layers))
         self.norm = nn.LayerNorm(config.model)
 
     def layer_list(self) -> list[TransformerLayer]:

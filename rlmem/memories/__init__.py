@@ -9,12 +9,12 @@ from rlmem.memories.expire_span import ExpireSpanMemory as ExpireSpanMemory
 from rlmem.memories.transformer_xl import TransformerXLMemory as TransformerXLMemory
 from rlmem.model_config import ModelConfig
 
-MEMORIES: dict[str, Callable[[ModelConfig], Memory]] = {
+MEMORIES: dict[str, Callable[[ModelConfig, int], Memory]] = {
     "expire_span": ExpireSpanMemory.from_config,
     "transformer_xl": TransformerXLMemory.from_config,
 }
 
 
-def make_memory(config: ModelConfig) -> Memory:
-    """The memory of one layer, of the configuration's kind."""
-    return MEMORIES[config.memory](config)
+def make_memory(config: ModelConfig, layer: int) -> Memory:
+    """The memory of a layer, 0 being the first, of the configuration's kind."""
+    return MEMORIES[config.memory](config, layer)

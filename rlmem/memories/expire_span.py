@@ -152,13 +152,13 @@ class ExpireSpanMemory(Memory):
         self.bias = nn.Parameter(torch.tensor(pre_divisor * math.log(initial_fraction / (1 - initial_fraction))))
 
     @classmethod
-    def from_config(cls, config: ModelConfig) -> ExpireSpanMemory:
-        """The memory that a model configuration asks for."""
+    def from_config(cls, config: ModelConfig, layer: int) -> ExpireSpanMemory:
+        """The memory that a model configuration asks for in a layer, 0 being the first."""
         return cls(
             config.model,
             config.max_span,
             config.ramp,
-            initial_fraction=config.initial_span_fraction,
+            initial_fraction=config.initial_span_fraction_of(layer),
             pre_divisor=config.span_pre_divisor,
             is_charged_at_end=config.charge_at_episode_end,
         )

@@ -24,8 +24,8 @@ class TransformerXLMemory(Memory):
         self.max_span = max_span
 
     @classmethod
-    def from_config(cls, config: ModelConfig) -> TransformerXLMemory:
-        """The memory that a model configuration asks for."""
+    def from_config(cls, config: ModelConfig, layer: int) -> TransformerXLMemory:
+        """The memory that a model configuration asks for; the same in every layer."""
         return cls(config.max_span)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
+from rlmem.agents import rollout as rollout_module
 from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.agents.rollout import Collector, Rollout, final_observations, gumbel_noise, successes
 from rlmem.window import Window
@@ -55,14 +56,17 @@ def memory(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["batch", "sync"])
+@pytest.fixture(params=[("batch", 100), ("batch", 2), ("sync", 100)], ids=["batch", "batch-in-parts", "sync"])
 def played(
     request: pytest.FixtureRequest,
     memory: str,
     make_policy: Callable[..., ActorCritic],
     make_corridors: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Played:
-    policy, envs = make_policy(memory=memory, head_scale=5), make_corridors(kind=request.param)
+    kind, steps_between_deletions = request.param
+    monkeypatch.setattr(rollout_module, "_STEPS_BETWEEN_DELETIONS", steps_between_deletions)
+    policy, envs = make_policy(memory=memory, head_scale=5), make_corridors(kind=kind)
     collector = Collector(envs, policy, NUM_STEPS, torch.Generator().manual_seed(3), 11)
     rollouts, next_observations = [], []
     for _ in range(NUM_WINDOWS):

@@ -23,7 +23,7 @@ def make_policy(kind: MemoryKind, *, charge: bool = True) -> ActorCritic:
     torch.manual_seed(1)
     config = ModelConfig(
         model=12, heads=3, feedforward=10, position_reach=5, memory=kind, max_span=8, ramp=3,
-        initial_span_fraction=0.4, charge_at_episode_end=charge,
+        initial_span_fraction=(0.4, 0.3), charge_at_episode_end=charge,
     )  # fmt: skip
     policy = ActorCritic(config, WORDS, 9, 4).double()
     for name, parameter in policy.named_parameters():

@@ -25,8 +25,9 @@ each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def make_policy(kind: MemoryKind, dtype: torch.dtype = torch.float64) -> ActorCritic:
     torch.manual_seed(0)
     config = ModelConfig(
-        model=16, heads=2, feedforward=24, position_reach=9, memory=kind, max_span=12, ramp=4, initial_span_fraction=0.3
-    )
+        model=16, heads=2, feedforward=24, position_reach=9, memory=kind, max_span=12, ramp=4,
+        initial_span_fraction=(0.3,),
+    )  # fmt: skip
     policy = ActorCritic(config, WORDS, 9, 4).to(dtype)
     for name, parameter in policy.named_parameters():
         if name.endswith("memory.weight"):
