@@ -83,7 +83,9 @@ def load_policy(path: Path, device: torch.device | str = "cpu") -> ActorCritic:
     tensors, metadata = load_tensors(path, device)
     description = _description(path, metadata)
     words = tuple(description["words"])
-    sizes = {name: tuple(value) if isinstance(value, list) else value for name, value in description["model"].items()}
+    sizes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in description["model"].items()
+    }
     config = ModelConfig(**sizes)
     policy = ActorCritic(config, words, description["cells"], description["num_actions"]).to(device)
     try:
