@@ -14,6 +14,7 @@ from rlmem.agents.trainer import Trainer
 from rlmem.checkpoint import CheckpointError
 from rlmem.envs.vocabulary import WORDS
 from rlmem.errors import RlmemError
+from rlmem.experiments.allocator import keep_freed_memory
 from rlmem.experiments.checkpoints import load_checkpoint, step_of
 from rlmem.experiments.metrics_log import MetricsLog
 from rlmem.experiments.progress import make_progress
@@ -138,6 +139,7 @@ def make_policy(config: TrainConfig) -> ActorCritic:
 
 def make_trainer(config: TrainConfig, policy: ActorCritic) -> Trainer:
     """A trainer of the configuration's environments."""
+    keep_freed_memory()
     run = config.run
     return Trainer(
         make_envs(config.task, config.environment, run.num_envs),
