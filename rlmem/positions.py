@@ -25,6 +25,7 @@ class _Skew(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, columns: Tensor) -> Tensor:
+        """Scores by slot, (batch, heads, query, memory + query); columns: (batch, memory)."""
         batch, heads, query, reach = scores.shape
         padded, skewed = _skewable(scores)
         padded[..., 1 : 1 + reach] = scores
@@ -38,6 +39,7 @@ class _Skew(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        """The same walk the other way: slots that share a column add up."""
         (columns,), (grad,), reach = ctx.saved_tensors, grads, ctx.reach
         batch, heads, query, slots = grad.shape
         memory = slots - query

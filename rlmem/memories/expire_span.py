@@ -33,6 +33,7 @@ class _LogRamp(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, span: Tensor, age: Tensor, ramp: float) -> Tensor:
+        """`log_ramp`, keeping the mask."""
         log_mask, mask = _log_of_mask(span, age, ramp)
         ctx.save_for_backward(mask)
         ctx.ramp = ramp
@@ -40,6 +41,7 @@ class _LogRamp(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """d log m / d e = 1 / (m R) on the ramp, summed over the queries."""
         (mask,) = ctx.saved_tensors
         slope = grads[0].masked_fill(mask == 1, 0).div_(mask)  # 1 where fully visible and where dead
         return slope.sum(-2).div_(ctx.ramp), None, None
