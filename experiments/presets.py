@@ -24,7 +24,7 @@ _DEMO = TrainConfig(
     task="corridor",
     preset="demo",
     environment=CorridorOptions(max_length=60),
-    run=RunConfig(total_timesteps=1_500_000, log_interval=12_800, eval_episodes=50),
+    run=RunConfig(total_timesteps=1_200_000, log_interval=12_800, eval_episodes=50),
     learner=_LEARNER,
     model=ModelConfig(max_span=60, ramp=4, initial_span_fraction=_FRACTIONS),
 )
