@@ -28,7 +28,7 @@ class ResumeArguments:
     checkpoint: str | None = None
     """Name of the checkpoint to go back to, such as step_64000; the newest if not given."""
     total_timesteps: int | None = None
-    """New length of the run, in environment steps."""
+    """New length of the run, in environment steps; an annealed learning rate goes on from its share of that length."""
     output: str = "runs"
     """Folder of all runs."""
     quiet: Switch = False
