@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from rlmem.checkpoint import load_policy
-from rlmem.errors import RlmemError, UsageError, check
+from rlmem.errors import RlmemError, UsageError, check, flag
 from rlmem.experiments.arguments import RunArgument, parse
 from rlmem.experiments.atomic_files import write_json
 from rlmem.experiments.device import DeviceChoice, choose_device
 from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_policy
 from rlmem.experiments.figures import learning_figure
+from rlmem.experiments.presets import find_preset
 from rlmem.experiments.provenance import provenance
 from rlmem.experiments.run_directory import RunDirectory, find_run, is_pretrained
 from rlmem.experiments.tasks import TASKS
+from rlmem.experiments.train_config import TrainConfig
 
 _CURVE_POINTS = 400
 _CURVE_PREFIXES = ("rollout/", "memory/", "eval/", "train/entropy_loss", "train/explained_variance", "time/fps")
@@ -86,7 +88,7 @@ def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str
         kinds = ("sampled",) if zero_spans else ("sampled", "argmax")
         evaluations[label] = evaluate_policy(policy, config.task, config.environment, asked, kinds)
     return {
-        "command": f"rlmem train {config.task} --preset {config.preset} --seed {config.run.seed}",
+        "command": command_of(config),
         "checkpoint": checkpoint.name,
         "trained_with": json.loads((directory.path / "provenance.json").read_text(encoding="utf-8")),
         "evaluated_with": provenance(),
@@ -94,6 +96,22 @@ def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str
         "evaluation": {"seed": arguments.seed, **evaluations},
         "curve": read_curve(directory.path / "metrics.jsonl"),
     }
+
+
+def command_of(config: TrainConfig) -> str:
+    """The command that trains this configuration again: its preset, and a flag for everything that differs from it."""
+    preset = find_preset(config.task, config.preset)
+    words = ["rlmem train", config.task, "--preset", config.preset]
+    for section in ("environment", "run", "learner", "model"):
+        theirs = vars(getattr(preset, section))
+        for name, value in vars(getattr(config, section)).items():
+            if value == theirs[name] or name == "device":
+                continue
+            if isinstance(value, bool):
+                words.append(flag(name if value else f"no_{name}"))
+            else:
+                words += [flag(name), *map(str, value if isinstance(value, tuple) else (value,))]
+    return " ".join(words)
 
 
 def read_curve(path: Path) -> dict[str, list[float | None]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rlmem.experiments.allocator import keep_freed_memory
+from rlmem.experiments.arguments import parse_train
 from rlmem.experiments.cli import main
-from rlmem.experiments.report_command import read_curve
+from rlmem.experiments.report_command import command_of, read_curve
+from rlmem.experiments.run_directory import RunDirectory
 
 _TINY = (
     "--num-envs 4 --num-steps 8 --model 16 --feedforward 16 --max-span 12 --ramp 2 --max-length 6 "
@@ -54,6 +57,17 @@ def test_the_report_holds_what_the_run_was_and_gave(
     assert main(words) == 2
     assert "is not overwritten" in capfd.readouterr().err
     assert (out / "r.json").read_bytes() == before
+
+
+def test_the_command_trains_the_same_configuration_again(run: Path) -> None:
+    config = RunDirectory(run).config
+    words = command_of(config).split()
+    assert words[:3] == ["rlmem", "train", "corridor"]
+    assert "--gamma" not in words
+    again = parse_train(words[2:]).config
+    assert replace(again, run=replace(again.run, device=config.run.device)) == config
+    flipped = replace(config, learner=replace(config.learner, anneal_lr=False))
+    assert parse_train(command_of(flipped).split()[2:]).config.learner == flipped.learner
 
 
 def test_a_long_curve_is_thinned_and_keeps_evaluations_and_the_end(tmp_path: Path) -> None:
