@@ -101,11 +101,11 @@ def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str
 def command_of(config: TrainConfig) -> str:
     """The command that trains this configuration again: its preset, and a flag for everything that differs from it."""
     preset = find_preset(config.task, config.preset)
-    words = ["rlmem train", config.task, "--preset", config.preset]
+    words = ["rlmem train", config.task, "--preset", config.preset, "--seed", str(config.run.seed)]
     for section in ("environment", "run", "learner", "model"):
         theirs = vars(getattr(preset, section))
         for name, value in vars(getattr(config, section)).items():
-            if value == theirs[name] or name == "device":
+            if value == theirs[name] or name in ("device", "seed"):
                 continue
             if isinstance(value, bool):
                 words.append(flag(name if value else f"no_{name}"))
