@@ -5,6 +5,8 @@ Tensors of a rollout lead with time: (time, batch, ...), batch being the environ
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +21,8 @@ from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.memory_state import MemoryState
 from rlmem.window import Window
 
-_STEPS_BETWEEN_DELETIONS = 20  # acting drops dead memories so often; it costs time alone, results do not depend on it
+_FEW_ENVIRONMENTS = 128  # a step of so few is faster on one thread: its operations are too small to share
+_STEPS_BETWEEN_DELETIONS = 25  # acting drops dead memories so often; it costs time alone, results do not depend on it
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class Collector:
 
     def collect(self) -> Rollout:
         """Take `num_steps` steps in every environment under fixed weights."""
+        with threads(1 if self.envs.num_envs <= _FEW_ENVIRONMENTS else torch.get_num_threads()):
+            return self._collect()
+
+    def _collect(self) -> Rollout:
         noise = gumbel_noise((self.num_steps, self.envs.num_envs, self.policy.num_actions), self.generator)
         state, steps, layer_inputs = self.state, [], []
         for part in noise.split(_STEPS_BETWEEN_DELETIONS):
@@ -148,6 +155,17 @@ class Collector:
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(array, device=self.device)
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """PyTorch's CPU threads set to `number` inside, and back to what they were after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def stack(steps: list[dict[str, Tensor]], name: str) -> Tensor:
