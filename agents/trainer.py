@@ -1,6 +1,6 @@
 """One training: environments, policy, learner and every random generator, advanced window by window.
 
-A trainer can be taken apart into named tensors and a JSON-able rest, and put together again to the bit.
+A trainer can be taken apart into named tensors and plain values, and put together again to the bit.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Trainer:
         )
         self.envs, self.policy, self.word = envs, policy, word
         self.total_timesteps, self.timesteps = total_timesteps, 0
+        self._seed = seed
         self._actions = torch.Generator(device).manual_seed(seed)
         self._order = torch.Generator().manual_seed(seed)
         self.collector = Collector(envs, policy, config.num_steps, self._actions, seed)
@@ -97,7 +98,7 @@ class Trainer:
         return named
 
     def state_dict(self) -> dict[str, Any]:
-        """The JSON-able rest; `environments` is None if they cannot save their state."""
+        """The rest, in plain values and NumPy arrays; `environments` is None if they cannot save their state."""
         save = getattr(self.envs, "state_dict", None)
         return {
             "timesteps": self.timesteps,
@@ -109,8 +110,8 @@ class Trainer:
     def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Restore what `tensors` and `state_dict` gave; load the policy's weights apart.
 
-        Environments that cannot restore their state keep the fresh episodes that they began with, and the memory
-        starts empty with them.
+        Environments that cannot restore their state begin new episodes, from a seed that this run has not used, and the
+        memory starts empty with them.
         """
         self.timesteps = int(state["timesteps"])
         self.learner.is_span_learning = bool(state["is_span_learning"])
@@ -120,6 +121,8 @@ class Trainer:
         self._load_optimizer(tensors)
         restore = getattr(self.envs, "load_state_dict", None)
         if state["environments"] is None or restore is None:
+            observation, _ = self.envs.reset(seed=self._seed + self.timesteps)
+            self.collector.observation = torch.as_tensor(observation, device=self.collector.device)
             self.statistics.running_return[:] = 0
             self.statistics.running_length[:] = 0
             return

@@ -148,6 +148,8 @@ def test_environments_that_cannot_save_restart_with_an_empty_memory(
     assert resumed.statistics.episodes == before.statistics.episodes > 0
     assert not resumed.statistics.running_length.any()
     assert not resumed.statistics.running_return.any()
+    first, again = resumed.envs.seeds  # type: ignore[attr-defined]
+    assert again >= first + NUM_ENVS, "the run's first episodes would come again"
     rollout = resumed.collector.collect()
     assert all(layer.time.shape[1] == 0 for layer in rollout.state.layers)
     assert torch.equal(rollout.window.episode_start[:, 0], rollout.window.time[:, 0])
