@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
@@ -32,8 +32,9 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str
     """
     temporary = path.with_name(path.name + ".tmp")
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(whole, temporary, metadata)
-    with temporary.open("rb") as file:
+    with temporary.open("wb") as file:  # not safetensors' save_file, which denies other users the file
+        file.write(save(whole, metadata))
+        file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
 
