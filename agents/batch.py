@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from rlmem.action_heads import ActionHead
+from rlmem.actor_critic import Observation
 from rlmem.agents.learner_config import LearnerConfig
-from rlmem.agents.losses import action_log_prob, normalise_advantages
+from rlmem.agents.losses import normalise_advantages
 from rlmem.agents.returns import generalised_advantages
 from rlmem.agents.rollout import Rollout
 from rlmem.memory_state import MemoryState
@@ -21,24 +23,26 @@ class Batch:
     Args:
         state: memory from before the window.
         window: times and episodes, (batch, query).
-        observation: (query, batch, ...), as collected: it is the largest tensor, and rows are transposed when used.
-        action: (batch, query) int64.
+        observation: leaves (query, batch, ...), as collected: the largest tensors, and rows are transposed when used.
+        action: (batch, query, ...).
         log_prob: (batch, query), of the actions under the acting weights.
         advantage: (batch, query), normalised if the configuration asks for it.
         target: (batch, query), what the value should have been.
+        value_weight: what the squared error of the value is multiplied by, 1 unless the configuration normalises it.
     """
 
     state: MemoryState
     window: Window
-    observation: Tensor
+    observation: Observation
     action: Tensor
     log_prob: Tensor
     advantage: Tensor
     target: Tensor
+    value_weight: float
 
     @classmethod
-    def of(cls, rollout: Rollout, config: LearnerConfig) -> Batch:
-        """The batch of a rollout."""
+    def of(cls, rollout: Rollout, config: LearnerConfig, head: ActionHead) -> Batch:
+        """The batch of a rollout; `head` is the action head under the acting weights."""
         advantage = generalised_advantages(
             rollout.reward,
             rollout.value,
@@ -49,12 +53,15 @@ class Batch:
             gae_lambda=config.gae_lambda,
         )
         weight = normalise_advantages(advantage, config.adv_std_floor) if config.norm_adv else advantage
+        target = advantage + rollout.value
+        deviation = float(target.std(correction=0).clamp(min=config.adv_std_floor)) if config.norm_value_loss else 1.0
         return cls(
             state=rollout.state,
             window=rollout.window,
             observation=rollout.observation,
-            action=rollout.action.t(),
-            log_prob=action_log_prob(rollout.logits, rollout.action).t(),
+            action=rollout.action.transpose(0, 1),
+            log_prob=head.log_prob(rollout.action_outputs, rollout.action).detach().t(),
             advantage=weight.t(),
-            target=(advantage + rollout.value).t(),
+            target=target.t(),
+            value_weight=1 / deviation**2,
         )

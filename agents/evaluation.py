@@ -5,44 +5,33 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlmem.actor_critic import ActorCritic
+from rlmem.actor_critic import ActorCritic, Observation
+from rlmem.agents.first_episodes import FirstEpisodes, Outcome, VectorEnv, play_episodes
 from rlmem.agents.memory_metrics import shows_word, spans
-from rlmem.agents.rollout import gumbel_noise, successes
 from rlmem.errors import check
 from rlmem.memories import ExpireSpanMemory
+from rlmem.observation_leaves import leaves
 from rlmem.window import Window
-
-VectorEnv = gym.vector.VectorEnv[Any, Any, Any]
 
 _WINDOW = 100  # steps between two deletions of dead memories; results do not depend on it
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What the episodes gave; arrays are (episodes,), in the order of the seeds.
+class Evaluation(Outcome):
+    """What the episodes gave, and what the memory did in them.
 
     Args:
-        returns: undiscounted return.
-        lengths: steps, int64.
-        successes: bool.
-        infos: numbers that the environment reported at the episode's end, by name (Corridor: `length`).
         memory_size_by_layer: mean over all queries of how many memories a layer saw, the query's own step left out.
         span_mean: mean span in steps, per layer, of the steps that show the word and of the others; empty for kinds
             without spans.
     """
 
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    successes: NDArray[np.bool_]
-    infos: dict[str, NDArray[Any]]
     memory_size_by_layer: tuple[float, ...]
     span_mean: dict[str, tuple[float, ...]]
 
@@ -88,26 +77,18 @@ def evaluate(
         batch: how many episodes are played at once.
         word: the word whose steps' spans are reported apart.
     """
-    check(len(seeds) >= 1, "an evaluation of 0 episodes was asked for, but it needs at least 1")
     device = policy.heads.weight.device
-    generator = torch.Generator(device).manual_seed(int(seeds[0]))
-    played = []
-    for start in range(0, len(seeds), batch):
-        chunk = list(seeds[start : start + batch])
-        envs = make_envs(len(chunk))
-        played.append(_Episodes(policy, envs, chunk, None if deterministic else generator, word))
+    generator = torch.Generator(device).manual_seed(int(seeds[0])) if seeds else None
+    played: list[_PolicyEpisodes] = []
+
+    def play(episodes: FirstEpisodes) -> None:
+        played.append(_PolicyEpisodes(policy, episodes, None if deterministic else generator, word))
         played[-1].play()
-        envs.close()
-    size = np.sum([p.size_total for p in played], axis=0) / np.sum([p.lengths.sum() for p in played])
+
+    outcome = play_episodes(make_envs, seeds, play, batch)
+    size = np.sum([p.size_total for p in played], axis=0) / outcome.lengths.sum()
     totals = sum((p.span_total for p in played[1:]), played[0].span_total)
-    return Evaluation(
-        returns=np.concatenate([p.returns for p in played]),
-        lengths=np.concatenate([p.lengths for p in played]),
-        successes=np.concatenate([p.successes for p in played]),
-        infos={name: np.concatenate([p.infos[name] for p in played]) for name in played[0].infos},
-        memory_size_by_layer=tuple(size.tolist()),
-        span_mean=_span_means(totals, word),
-    )
+    return Evaluation(**vars(outcome), memory_size_by_layer=tuple(size.tolist()), span_mean=_span_means(totals, word))
 
 
 def _span_means(totals: Tensor, word: str | None) -> dict[str, tuple[float, ...]]:
@@ -118,33 +99,22 @@ def _span_means(totals: Tensor, word: str | None) -> dict[str, tuple[float, ...]
     return {word: tuple(means[0]), "other": tuple(means[1])}
 
 
-class _Episodes:
-    """A batch of first episodes; rows whose episode is over are dropped from the policy's batch between windows."""
+class _PolicyEpisodes:
+    """First episodes played by a policy; rows that are over leave its batch between windows."""
 
     def __init__(
-        self,
-        policy: ActorCritic,
-        envs: VectorEnv,
-        seeds: list[int],
-        generator: torch.Generator | None,
-        word: str | None,
+        self, policy: ActorCritic, episodes: FirstEpisodes, generator: torch.Generator | None, word: str | None
     ) -> None:
-        self.policy, self.envs, self.generator, self.word = policy, envs, generator, word
+        self.policy, self.episodes, self.generator, self.word = policy, episodes, generator, word
         self.device = policy.heads.weight.device
-        self.observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # Gymnasium takes lists, unannotated
-        num = len(seeds)
-        self.returns = np.zeros(num)
-        self.lengths = np.zeros(num, dtype=np.int64)
-        self.successes = np.zeros(num, dtype=np.bool_)
-        self.is_over = np.zeros(num, dtype=np.bool_)
-        self.infos: dict[str, NDArray[Any]] = {}
         self.size_total = np.zeros(policy.config.num_layers)
         layers = policy.config.num_layers if policy.config.memory == "expire_span" else 0
         self.span_total = torch.zeros(2, 2, layers, dtype=torch.float64)
 
     def play(self) -> None:
         """Play until every row's first episode is over."""
-        rows = np.arange(len(self.is_over))
+        is_over = self.episodes.is_over
+        rows = np.arange(len(is_over))
         state = self.policy.core.initial_state(len(rows))
         is_first = True
         while len(rows):
@@ -153,48 +123,43 @@ class _Episodes:
             firsts[:, 0] = is_first
             seen, is_counted = [], []
             for step in range(_WINDOW):
-                observation = torch.as_tensor(self.observation[rows], device=self.device)
-                logits, _, size = cache.step(observation, firsts[:, step])
-                is_live = ~self.is_over[rows]
+                observation = self._observed(rows)
+                action_outputs, _, size = cache.step(observation, firsts[:, step])
+                is_live = ~is_over[rows]
                 self.size_total += size.cpu().numpy()[is_live].sum(0)
                 seen.append(observation)
                 is_counted.append(torch.as_tensor(is_live, device=self.device))
-                self._step(rows, self._choose(logits))
+                self._step(rows, action_outputs)
             window = Window.following(state, firsts)
-            self._add_spans(cache.layer_inputs(), torch.stack(seen, 1), torch.stack(is_counted, 1))
+            shown = tuple(torch.stack(leaf, dim=1) for leaf in zip(*seen, strict=True))
+            self._add_spans(cache.layer_inputs(), shown, torch.stack(is_counted, 1))
             state = self.policy.core.carry(state, cache.layer_inputs(), window)
-            is_left = ~self.is_over[rows]
+            is_left = ~is_over[rows]
             rows = rows[is_left]
             state = state.rows(torch.as_tensor(is_left.nonzero()[0], device=self.device))
             is_first = False
 
-    def _choose(self, logits: Tensor) -> NDArray[np.int64]:
-        if self.generator is not None:
-            logits = logits + gumbel_noise(tuple(logits.shape), self.generator)
-        action: NDArray[np.int64] = logits.argmax(-1).cpu().numpy()
-        return action
+    def _observed(self, rows: NDArray[np.int64]) -> Observation:
+        batch = leaves(self.policy.observation_space, self.episodes.observation)
+        return tuple(torch.as_tensor(leaf[rows], device=self.device) for leaf in batch)
 
-    def _step(self, rows: NDArray[np.int64], action: NDArray[np.int64]) -> None:
-        actions = np.zeros(len(self.is_over), dtype=np.int64)
+    def _step(self, rows: NDArray[np.int64], action_outputs: Tensor) -> None:
+        head = self.policy.action_head
+        if self.generator is None:
+            chosen = head.mode(action_outputs)
+        else:
+            chosen = head.sample(action_outputs, head.noise((len(rows),), self.generator))
+        action = head.to_environment(chosen.cpu().numpy())
+        actions = np.zeros((len(self.episodes.is_over), *action.shape[1:]), dtype=action.dtype)
+        actions[:] = action[0]  # rows that are over play on, with any action that is possible
         actions[rows] = action
-        self.observation, reward, terminated, truncated, infos = self.envs.step(actions)
-        is_last = terminated | truncated
-        is_live = ~self.is_over
-        self.returns[is_live] += np.asarray(reward)[is_live]
-        self.lengths[is_live] += 1
-        is_ended = is_last & is_live
-        if is_ended.any():
-            self.successes[is_ended] = successes(infos, reward, is_last)[is_ended]
-            for name, values in infos.get("final_info", {}).items():
-                if not name.startswith("_") and isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
-                    self.infos.setdefault(name, np.zeros(len(self.is_over), values.dtype))[is_ended] = values[is_ended]
-            self.is_over |= is_ended
+        self.episodes.step(actions)
 
-    def _add_spans(self, layer_inputs: tuple[Tensor, ...], observation: Tensor, is_counted: Tensor) -> None:
+    def _add_spans(self, layer_inputs: tuple[Tensor, ...], observation: Observation, is_counted: Tensor) -> None:
         layers = spans(self.policy, layer_inputs)
         if layers is None or self.word is None:
             return
-        is_shown = shows_word(observation, self.policy.encoder.words, self.word)
+        is_shown = shows_word(self.policy, observation, self.word)
         for group, chosen in enumerate((is_shown & is_counted, ~is_shown & is_counted)):
             for layer, span in enumerate(layers):
                 self.span_total[group, 0, layer] += span[chosen].double().sum().cpu()

@@ -9,7 +9,7 @@ from torch.nn.utils import clip_grad_norm_
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.batch import Batch
 from rlmem.agents.learner_config import LearnerConfig
-from rlmem.agents.losses import a2c_policy_loss, action_log_prob, entropy, ppo_policy_loss
+from rlmem.agents.losses import a2c_policy_loss, ppo_policy_loss
 from rlmem.agents.optimizer import make_optimizer
 from rlmem.agents.rollout import Rollout
 from rlmem.errors import RlmemError
@@ -59,7 +59,7 @@ class Learner:
         self.is_span_learning |= gate > 0
         self._set_learning_rate(progress)
         alpha = config.span_cost * gate
-        batch = Batch.of(rollout, config)
+        batch = Batch.of(rollout, config, self.policy.action_head)
         steps = [self._step(batch, rows, alpha) for rows in self._minibatches(rollout.num_rows)]
         metrics = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
         metrics["train/explained_variance"] = explained_variance(rollout.value.t(), batch.target)
@@ -106,18 +106,20 @@ class Learner:
     def _loss(self, batch: Batch, rows: Tensor, alpha: float) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of some rows, a mean over their steps, and its parts."""
         config = self.config
-        window, action = batch.window.rows(rows), batch.action[rows]
-        output = self.policy(batch.observation[:, rows].transpose(0, 1), batch.state.rows(rows), window)
-        log_prob = action_log_prob(output.logits, action)
+        head, window = self.policy.action_head, batch.window.rows(rows)
+        observation = tuple(leaf[:, rows].transpose(0, 1) for leaf in batch.observation)
+        output = self.policy(observation, batch.state.rows(rows), window)
+        log_prob = head.log_prob(output.action_outputs, batch.action[rows])
         log_ratio = log_prob - batch.log_prob[rows]
         if config.algorithm == "a2c":
             policy_loss = a2c_policy_loss(log_prob, batch.advantage[rows])
         else:
             policy_loss = ppo_policy_loss(log_ratio, batch.advantage[rows], config.clip_coef)
         value_loss = (output.value - batch.target[rows]).square().mean()
-        entropy_loss = -entropy(output.logits).mean()
+        entropy_loss = -head.entropy(output.action_outputs).mean()
         memory_loss = alpha * self.policy.core.auxiliary_loss(output.traces, window)
-        loss = policy_loss + config.vf_coef * value_loss + config.ent_coef * entropy_loss + memory_loss
+        value_part = config.vf_coef * batch.value_weight * value_loss
+        loss = policy_loss + value_part + config.ent_coef * entropy_loss + memory_loss
         return loss, {
             "train/policy_gradient_loss": policy_loss,
             "train/value_loss": value_loss,

@@ -43,6 +43,8 @@ class LearnerConfig:
     """Weight of the entropy bonus."""
     vf_coef: float = 0.5
     """Weight of the value loss."""
+    norm_value_loss: bool = False
+    """Divide the value loss by the targets' variance over the window, for returns whose scale grows with the skill."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to this norm."""
     span_cost: float = 1e-6

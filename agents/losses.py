@@ -6,17 +6,6 @@ import torch
 from torch import Tensor
 
 
-def action_log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """Log-probability (...) of actions (...) int64 under logits (..., actions)."""
-    return torch.log_softmax(logits, dim=-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
-
-
-def entropy(logits: Tensor) -> Tensor:
-    """Entropy (...) in nats of the categorical distributions with logits (..., actions)."""
-    log_prob = torch.log_softmax(logits, dim=-1)
-    return -(log_prob.exp() * log_prob).sum(-1)
-
-
 def normalise_advantages(advantage: Tensor, std_floor: float) -> Tensor:
     """Advantages with mean 0 and deviation 1, unless the deviation is below the floor.
 

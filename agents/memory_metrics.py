@@ -9,22 +9,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmem.actor_critic import ActorCritic
+from rlmem.actor_critic import ActorCritic, Observation
 from rlmem.agents.rollout import Rollout
+from rlmem.observation_leaves import leaf_spaces
+from rlmem.word_space import WordSpace
 
 
-def shows_word(observation: Tensor, words: tuple[str, ...], word: str) -> Tensor:
-    """Which observations hold a word in any cell.
+def shows_word(policy: ActorCritic, observation: Observation, word: str) -> Tensor:
+    """Which observations hold a word in any cell of any view.
 
     Args:
-        observation: (..., rows, columns, words).
-        words: the vocabulary.
-        word: one of them.
+        policy: the actor-critic, whose observation space knows the words.
+        observation: leaves (..., rows, columns, words).
+        word: one of the words.
 
     Returns:
         (...) bool.
     """
-    return (observation[..., words.index(word)] > 0).flatten(-2).any(-1)
+    shown = [
+        (leaf[..., space.words.index(word)] > 0).flatten(-2).any(-1)
+        for space, leaf in zip(leaf_spaces(policy.observation_space).values(), observation, strict=True)
+        if isinstance(space, WordSpace) and word in space.words
+    ]
+    assert shown, f"no view of the observations has the word {word!r}, so no step can show it"
+    return torch.stack(shown).any(0)
 
 
 @torch.no_grad()
@@ -77,7 +85,7 @@ def memory_metrics(
         metrics[f"memory/span_mean/layer_{layer}"] = float(span.mean())
         metrics[f"memory/span_max/layer_{layer}"] = float(span.max())
         if word is not None:
-            is_shown = shows_word(rollout.observation, policy.encoder.words, word).t()  # (batch, time)
+            is_shown = shows_word(policy, rollout.observation, word).t()  # (batch, time)
             for name, group in ((word, span[is_shown]), ("other", span[~is_shown])):
                 if group.numel():
                     metrics[f"memory/span_mean/layer_{layer}/{name}"] = float(group.mean())

@@ -13,12 +13,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlmem.actor_critic import ActorCritic, PolicyCache
+from rlmem.actor_critic import ActorCritic, Observation, PolicyCache
 from rlmem.agents.episode_statistics import EpisodeStatistics
+from rlmem.errors import check
 from rlmem.memory_state import MemoryState
+from rlmem.observation_leaves import leaves, stack_leaves
 from rlmem.window import Window
 
 _FEW_ENVIRONMENTS = 128  # a step of so few is faster on one thread: its operations are too small to share
@@ -32,10 +35,10 @@ class Rollout:
     Args:
         state: memory from before the window.
         window: the queries' times and episodes, (batch, time).
-        observation: (time, batch, ...) as the environment gives it.
-        action: (time, batch) int64.
+        observation: leaves (time, batch, ...) as the environment gives them.
+        action: (time, batch, ...), as the action head gives it.
         reward: (time, batch).
-        logits: (time, batch, actions).
+        action_outputs: (time, batch, outputs).
         value: (time, batch).
         is_last: (time, batch) bool, the episode ended with the step.
         final_value: (time, batch), value of the final observation where an episode was truncated, else 0.
@@ -46,10 +49,10 @@ class Rollout:
 
     state: MemoryState
     window: Window
-    observation: Tensor
+    observation: Observation
     action: Tensor
     reward: Tensor
-    logits: Tensor
+    action_outputs: Tensor
     value: Tensor
     is_last: Tensor
     final_value: Tensor
@@ -60,7 +63,7 @@ class Rollout:
     @property
     def num_rows(self) -> int:
         """Environments."""
-        return self.action.shape[1]
+        return self.reward.shape[1]
 
 
 class Collector:
@@ -72,6 +75,7 @@ class Collector:
         num_steps: T, steps a window.
         generator: source of the actions' randomness, on the policy's device.
         seed: of the environments' first reset.
+        score: name of the number in `info` that tells how far an episode came, or None.
     """
 
     def __init__(
@@ -81,14 +85,21 @@ class Collector:
         num_steps: int,
         generator: torch.Generator,
         seed: int,
+        score: str | None = None,
     ) -> None:
+        mode = envs.metadata.get("autoreset_mode")
+        check(
+            mode == AutoresetMode.SAME_STEP,
+            f"the vector environment's autoreset mode is {mode}, which would put steps that never happened into "
+            "memory; make it with vector_kwargs={'autoreset_mode': AutoresetMode.SAME_STEP}",
+        )
         self.envs, self.policy, self.num_steps, self.generator = envs, policy, num_steps, generator
         self.device = generator.device
         observation, _ = envs.reset(seed=seed)
-        self.observation = torch.as_tensor(observation, device=self.device)
+        self.observation = self.observed(observation)
         self.is_first = torch.ones(envs.num_envs, dtype=torch.bool, device=self.device)
         self.state = policy.core.initial_state(envs.num_envs)
-        self.statistics = EpisodeStatistics(envs.num_envs)
+        self.statistics = EpisodeStatistics(envs.num_envs, score)
 
     def collect(self) -> Rollout:
         """Take `num_steps` steps in every environment under fixed weights."""
@@ -96,11 +107,14 @@ class Collector:
             return self._collect()
 
     def _collect(self) -> Rollout:
-        noise = gumbel_noise((self.num_steps, self.envs.num_envs, self.policy.num_actions), self.generator)
-        state, steps, layer_inputs = self.state, [], []
+        noise = self.policy.action_head.noise((self.num_steps, self.envs.num_envs), self.generator)
+        state, steps, observations, layer_inputs = self.state, [], [], []
         for part in noise.split(_STEPS_BETWEEN_DELETIONS):
             cache = self.policy.open(state, len(part))
-            taken = [self._step(cache, step_noise) for step_noise in part]
+            taken = []
+            for step_noise in part:
+                observations.append(self.observation)
+                taken.append(self._step(cache, step_noise))
             layer_inputs.append(cache.layer_inputs())
             next_value = cache.peek(self.observation)
             window = Window.following(state, *(stack(taken, name).t() for name in ("is_first", "is_last")))
@@ -111,6 +125,7 @@ class Collector:
         return Rollout(
             state=self.state,
             window=Window.following(self.state, is_first.t(), named["is_last"].t()),
+            observation=tuple(torch.stack(leaf) for leaf in zip(*observations, strict=True)),
             next_value=next_value,
             layer_inputs=tuple(torch.cat(parts, dim=1) for parts in zip(*layer_inputs, strict=True)),
             **named,
@@ -124,34 +139,47 @@ class Collector:
         """
         self.state = self.policy.core.carry(rollout.state, rollout.layer_inputs, rollout.window)
         return tuple(
-            int((~before.is_empty).sum()) + rollout.action.numel() - int((~after.is_empty).sum())
+            int((~before.is_empty).sum()) + rollout.reward.numel() - int((~after.is_empty).sum())
             for before, after in zip(rollout.state.layers, self.state.layers, strict=True)
         )
 
     def _step(self, cache: PolicyCache, noise: Tensor) -> dict[str, Tensor]:
-        logits, value, memory_size = cache.step(self.observation, self.is_first)
-        action = (logits + noise).argmax(-1)
-        observation, reward, terminated, truncated, infos = self.envs.step(action.cpu().numpy())
+        head = self.policy.action_head
+        action_outputs, value, memory_size = cache.step(self.observation, self.is_first)
+        action = head.sample(action_outputs, noise)
+        observation, reward, terminated, truncated, infos = self.envs.step(head.to_environment(action.cpu().numpy()))
         is_last = terminated | truncated
-        self.statistics.add(reward, is_last, successes(infos, reward, is_last))
+        score = infos.get("final_info", {}).get(self.statistics.score)
+        self.statistics.add(reward, is_last, successes(infos), score)
         final_value = torch.zeros_like(value)
         is_cut = truncated & ~terminated
         if is_cut.any():
-            final = torch.as_tensor(final_observations(infos, observation, is_cut), device=self.device)
+            final = self._final_observation(infos, is_cut)
             final_value = torch.where(self._tensor(is_cut), cache.peek(final), final_value)
         step = {
-            "observation": self.observation,
             "action": action,
             "reward": self._tensor(reward).to(value.dtype),
-            "logits": logits,
+            "action_outputs": action_outputs,
             "value": value,
             "is_first": self.is_first,
             "is_last": self._tensor(is_last),
             "final_value": final_value,
             "memory_size": memory_size,
         }
-        self.observation, self.is_first = self._tensor(observation), step["is_last"]
+        self.observation, self.is_first = self.observed(observation), step["is_last"]
         return step
+
+    def observed(self, observation: Any) -> Observation:
+        """The leaves of a batch of observations, on the policy's device."""
+        return tuple(self._tensor(leaf) for leaf in leaves(self.policy.observation_space, observation))
+
+    def _final_observation(self, infos: dict[str, Any], is_cut: NDArray[np.bool_]) -> Observation:
+        """Leaves whose rows `is_cut` hold the final observations of the episodes cut there; the others are unread."""
+        final = stack_leaves(self.policy.observation_space, list(infos["final_obs"][is_cut]))
+        batch = tuple(leaf.clone() for leaf in self.observation)
+        for leaf, rows in zip(batch, final, strict=True):
+            leaf[self._tensor(is_cut)] = self._tensor(rows)
+        return batch
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(array, device=self.device)
@@ -173,27 +201,11 @@ def stack(steps: list[dict[str, Tensor]], name: str) -> Tensor:
     return torch.stack([step[name] for step in steps])
 
 
-def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise: the argmax of logits plus noise is a sample of the categorical distribution."""
-    return -torch.empty(shape, device=generator.device).exponential_(generator=generator).log()
-
-
-def successes(infos: dict[str, Any], reward: NDArray[Any], is_last: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which ended episodes succeeded: `final_info["is_success"]`, or a positive last reward where there is none."""
-    if not is_last.any():
-        return is_last
-    reported = infos.get("final_info", {}).get("is_success")
-    return np.asarray(reward > 0 if reported is None else reported, dtype=np.bool_)
-
-
-def final_observations(infos: dict[str, Any], observation: NDArray[Any], is_ended: NDArray[np.bool_]) -> NDArray[Any]:
-    """The final observations of ended episodes, in a batch whose other rows hold the current ones.
+def successes(infos: dict[str, Any]) -> NDArray[np.bool_] | None:
+    """Which episodes that ended with a vector step succeeded, (batch,), read where one ended; None: nobody says.
 
     Args:
-        infos: of a vector step with SAME_STEP autoreset.
-        observation: (batch, ...), what the step returned.
-        is_ended: (batch,), which rows' final observation is wanted.
+        infos: of the step; environments report `is_success` in the info of an episode's last step, as for SB3.
     """
-    batch = observation.copy()
-    batch[is_ended] = np.stack(list(infos["final_obs"][is_ended]))
-    return batch
+    reported = infos.get("final_info", {}).get("is_success")
+    return None if reported is None else np.asarray(reported, dtype=np.bool_)

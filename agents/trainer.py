@@ -32,6 +32,7 @@ class Trainer:
         total_timesteps: length of the run, in environment steps over all environments.
         device: of the policy.
         word: the word whose steps' spans are logged apart, or None.
+        score: name of the number in `info` that tells how far an episode came, or None.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Trainer:
         total_timesteps: int,
         device: torch.device | str = "cpu",
         word: str | None = None,
+        score: str | None = None,
     ) -> None:
         check(
             config.algorithm == "a2c" or config.num_minibatches <= envs.num_envs,
@@ -55,7 +57,7 @@ class Trainer:
         self._seed = seed
         self._actions = torch.Generator(device).manual_seed(seed)
         self._order = torch.Generator().manual_seed(seed)
-        self.collector = Collector(envs, policy, config.num_steps, self._actions, seed)
+        self.collector = Collector(envs, policy, config.num_steps, self._actions, seed, score)
         self.learner = Learner(policy, config, self._order)
 
     @property
@@ -84,14 +86,15 @@ class Trainer:
             progress=self.timesteps / self.total_timesteps,
         )
         evicted = self.collector.carry(rollout)
-        self.timesteps += rollout.action.numel()
+        self.timesteps += rollout.reward.numel()
         return {**self.statistics.metrics(), **metrics, **memory_metrics(self.policy, rollout, evicted, self.word)}
 
     def tensors(self) -> dict[str, Tensor]:
         """The trainer's tensors beside the policy's weights, by name."""
         collector = self.collector
         named = {f"memory.{name}": tensor for name, tensor in collector.state.tensors().items()}
-        named |= {"observation": collector.observation, "is_first": collector.is_first}
+        named |= {f"observation.{number}": leaf for number, leaf in enumerate(collector.observation)}
+        named["is_first"] = collector.is_first
         named |= {"generator.actions": self._actions.get_state(), "generator.order": self._order.get_state()}
         for index, slots in self.learner.optimizer.state_dict()["state"].items():
             named |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in slots.items()}
@@ -122,12 +125,14 @@ class Trainer:
         restore = getattr(self.envs, "load_state_dict", None)
         if state["environments"] is None or restore is None:
             observation, _ = self.envs.reset(seed=self._seed + self.timesteps)
-            self.collector.observation = torch.as_tensor(observation, device=self.collector.device)
+            self.collector.observation = self.collector.observed(observation)
             self.statistics.running_return[:] = 0
             self.statistics.running_length[:] = 0
             return
         restore(state["environments"])
-        self.collector.observation = tensors["observation"]
+        self.collector.observation = tuple(
+            tensors[f"observation.{number}"] for number in range(len(self.collector.observation))
+        )
         self.collector.is_first = tensors["is_first"]
         memory = {name.removeprefix("memory."): t for name, t in tensors.items() if name.startswith("memory.")}
         self.collector.state = MemoryState.from_tensors(memory)

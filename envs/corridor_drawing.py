@@ -7,46 +7,16 @@ from west to east, top to bottom.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from minigrid.core.constants import COLORS
 from minigrid.core.grid import Grid
-from minigrid.core.world_object import Ball, Door, Wall, WorldObj
 
 from rlmem.envs.corridor_specification import Layout, words_at
-
-Frame = npt.NDArray[np.uint8]
+from rlmem.envs.word_drawing import WHITE, Frame, letter, render_grid, tile_object
 
 _TEXT_COLUMNS = 64
 _ONE_LINE_COLUMNS = 16
-_GAP_COLOUR = 255
-
-
-class AgentMarker(WorldObj):
-    """The agent as a yellow diamond; MiniGrid's red triangle would show a heading, and a colour that has a meaning."""
-
-    def __init__(self) -> None:
-        """Make the marker."""
-        super().__init__("agent", "yellow")
-
-    def render(self, img: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Draw into one tile, (height, width, 3), in place, and return it."""
-        distance_x, distance_y = (np.abs(np.linspace(-0.5, 0.5, size)) for size in img.shape[1::-1])
-        img[distance_y[:, None] + distance_x <= 0.42] = COLORS[self.color]
-        return img
-
-
-def tile_object(words: tuple[str, ...]) -> WorldObj | None:
-    """MiniGrid's object for a cell's words; None for a free cell."""
-    if "agent" in words:
-        return AgentMarker()
-    if "object" in words:
-        return Ball(words[1])
-    if "door" in words:
-        return Door(words[1])
-    return Wall() if "block" in words else None
 
 
 class Fold(NamedTuple):
@@ -109,11 +79,9 @@ def draw_frame(layout: Layout, agent_column: int, fold: Fold, tile_pixels: int, 
     Returns:
         The frame, (height, width, 3).
     """
-    seen = np.zeros((fold.width, 3), dtype=bool)
-    seen[agent_column : agent_column + 3] = highlight  # the corridor's cell c is the grid's c + 1
     grid = build_grid(layout, agent_column, fold.width)
-    strip = grid.render(tile_pixels, agent_pos=(-1, -1), highlight_mask=seen)
-    gap = np.full((tile_pixels // 2, fold.columns * tile_pixels, 3), _GAP_COLOUR, dtype=np.uint8)
+    strip = render_grid(grid, tile_pixels, (agent_column + 1, 1) if highlight else None)
+    gap = np.full((tile_pixels // 2, fold.columns * tile_pixels, 3), WHITE, dtype=np.uint8)
     pieces = [piece for line in np.split(strip, fold.num_lines, axis=1) for piece in (gap, line)][1:]
     return np.concatenate(pieces)
 
@@ -121,18 +89,7 @@ def draw_frame(layout: Layout, agent_column: int, fold: Fold, tile_pixels: int, 
 def draw_view(layout: Layout, agent_column: int, tile_pixels: int) -> Frame:
     """Draw only the 3 x 3 cells that the agent sees, (3 tile_pixels, 3 tile_pixels, 3)."""
     grid = build_grid(layout, agent_column, layout.length + 2).slice(agent_column, 0, 3, 3)
-    frame: Frame = grid.render(tile_pixels, agent_pos=(-1, -1))
-    return frame
-
-
-def pad_to_square(frame: Frame) -> Frame:
-    """Centre a frame (height, width, 3) on a white square: MiniGrid's window is square and would stretch it."""
-    height, width, _ = frame.shape
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    square = np.full((side, side, 3), _GAP_COLOUR, dtype=np.uint8)
-    square[top : top + height, left : left + width] = frame
-    return square
+    return render_grid(grid, tile_pixels)
 
 
 def draw_text(layout: Layout, agent_column: int) -> str:
@@ -144,16 +101,6 @@ def draw_text(layout: Layout, agent_column: int) -> str:
     blocks = []
     for start in range(-1, layout.length + 1, _TEXT_COLUMNS):
         columns = range(start, min(start + _TEXT_COLUMNS, layout.length + 1))
-        rows = [[_letter(words_at(column, row, agent_column, layout)) for column in columns] for row in (-1, 0, 1)]
+        rows = [[letter(words_at(column, row, agent_column, layout)) for column in columns] for row in (-1, 0, 1)]
         blocks.append("\n".join("".join(row) for row in rows))
     return "\n\n".join(blocks)
-
-
-def _letter(words: tuple[str, ...]) -> str:
-    if not words:
-        return " "
-    if words[0] == "object":
-        return words[1][0]
-    if words[0] == "door":
-        return words[1][0].upper()
-    return "@" if words[0] == "agent" else "#"

@@ -1,4 +1,4 @@
-"""The `options` of a Corridor's `reset`: layouts that the caller forces instead of leaving them to chance."""
+"""The `options` of a Corridor's `reset`: corridors that the caller forces instead of leaving them to chance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from rlmem.envs.corridor_specification import COLOURS, SIDES, CorridorRules, IntArray, Layouts
+from rlmem.envs.corridor_specification import SIDES, CorridorRules
+from rlmem.envs.grid_world import COLOURS, IntArray
+from rlmem.envs.layout_options import read_layout_options, read_words
 from rlmem.errors import UsageError
 
-LAYOUT_OPTIONS = ("length", "object_colour", "red_door")
 
-
-def read_layout_options(options: Mapping[str, Any] | None, rules: CorridorRules, count: int) -> dict[str, IntArray]:
-    """Check forced layouts and turn their words into indices.
+def read_corridor_options(options: Mapping[str, Any] | None, rules: CorridorRules, count: int) -> dict[str, IntArray]:
+    """Check forced corridors and turn their words into indices.
 
     Args:
         options: any of ``length`` (cells), ``object_colour`` ("red" or "blue") and ``red_door`` ("north" or "south"),
@@ -28,28 +28,12 @@ def read_layout_options(options: Mapping[str, Any] | None, rules: CorridorRules,
     Raises:
         UsageError: an unknown option, a value that cannot be, or a wrong number of values.
     """
-    forced = {}
-    for name, value in (options or {}).items():
-        if name == "length":
-            forced[name] = _read_lengths(value, rules)
-        elif name == "object_colour":
-            forced[name] = _read_words(name, value, COLOURS)
-        elif name == "red_door":
-            forced[name] = _read_words(name, value, SIDES)
-        else:
-            raise UsageError(f"got the option {name!r}, which reset does not know: use {', '.join(LAYOUT_OPTIONS)}")
-        if forced[name].shape not in ((), (count,)):
-            raise UsageError(
-                f"options[{name!r}] has shape {forced[name].shape}, but there are {count} environments: "
-                f"pass one value, or a sequence of {count}"
-            )
-    return {name: np.broadcast_to(values, (count,)) for name, values in forced.items()}
 
+    def read_lengths(name: str, value: Any) -> IntArray:
+        return _read_lengths(value, rules)
 
-def force_layouts(layouts: Layouts, forced: Mapping[str, IntArray]) -> None:
-    """Write forced fields, as `read_layout_options` returns them, over drawn layouts, in place."""
-    for name, values in forced.items():
-        getattr(layouts, name)[:] = values
+    readers = {"length": read_lengths, "object_colour": read_words(COLOURS), "red_door": read_words(SIDES)}
+    return read_layout_options(options, readers, (count,), f"{count} environments")
 
 
 def _read_lengths(value: Any, rules: CorridorRules) -> IntArray:
@@ -62,10 +46,3 @@ def _read_lengths(value: Any, rules: CorridorRules) -> IntArray:
             f"{rules.max_length} cells: force one of those, or make it with another min_length or max_length"
         )
     return lengths.astype(np.int64)
-
-
-def _read_words(name: str, value: Any, words: tuple[str, ...]) -> IntArray:
-    given = np.asarray(value)
-    if given.dtype.kind == "O" or not np.isin(given, words).all():
-        raise UsageError(f"options[{name!r}] is {value!r}, but it can only be one of {words}: pass these words")
-    return np.where(given == words[0], 0, 1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The Corridor's rules, once, in NumPy: `CorridorEnv` and `VectorCorridorEnv` are both written over this file.
+"""The Corridor's rules, once, in NumPy: `CorridorEnv` and `VectorCorridorEnv` both play by this file.
 
 Columns count from 0 at the corridor's west end to length - 1 at its east end; rows are -1 (north), 0 (the corridor),
 1 (south). Object colour and side of the red door are indices: into `COLOURS` and into `SIDES`, whose index is also the
@@ -7,32 +7,32 @@ number of the action that walks there. Everything except `Layout` is batched ove
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from rlmem.envs.grid_world import (
+    ACTIONS,
+    COLOURS,
+    SOUTH,
+    ArrayBatch,
+    BoolArray,
+    EpisodeRules,
+    FloatArray,
+    IntArray,
+    Observations,
+)
 from rlmem.envs.vocabulary import OBSERVATION_SHAPE, encode_words
 from rlmem.errors import UsageError
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
-Observations = npt.NDArray[np.uint8]
-
-ACTIONS = ("north", "south", "west", "east")
-NORTH, SOUTH, WEST, EAST = range(4)
 SIDES = ACTIONS[:2]
-COLOURS = ("red", "blue")
 
 _COLUMN_CHANGE: IntArray = np.array([0, 0, -1, 1])  # by action
 
 
 @dataclass(frozen=True)
-class CorridorRules:
+class CorridorRules(EpisodeRules):
     """What a Corridor can be asked to be.
 
     Raises:
@@ -48,12 +48,7 @@ class CorridorRules:
 
     def __post_init__(self) -> None:
         """Refuse what makes no corridor."""
-        for name in ("min_length", "max_length", "max_episode_steps"):
-            value = getattr(self, name)
-            if value is None and name == "max_episode_steps":
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise UsageError(f"{name} is {value!r}, but it counts whole cells or steps: pass an int")
+        self.check_numbers(("min_length", "max_length"), "cells or steps")
         if self.min_length < 3:
             raise UsageError(
                 f"min_length is {self.min_length}, but in a corridor of fewer than 3 cells the first cell is beside "
@@ -64,15 +59,6 @@ class CorridorRules:
                 f"max_length is {self.max_length}, below min_length {self.min_length}, so no length can be drawn: "
                 "raise max_length or lower min_length (equal values fix the length)"
             )
-        if self.max_episode_steps is not None and self.max_episode_steps < 1:
-            raise UsageError(
-                f"max_episode_steps is {self.max_episode_steps}, but an episode has at least one step: pass 1 or more"
-            )
-
-    @property
-    def step_limit(self) -> int:
-        """Steps after which an episode is truncated, as a number in every case."""
-        return sys.maxsize if self.max_episode_steps is None else int(self.max_episode_steps)
 
 
 class Layout(NamedTuple):
@@ -87,7 +73,7 @@ class Layout(NamedTuple):
 
 
 @dataclass
-class Layouts:
+class Layouts(ArrayBatch):
     """A batch of corridors: one array (envs,) int64 for each field of `Layout`."""
 
     length: IntArray
@@ -99,28 +85,9 @@ class Layouts:
         """The action that enters the door of the object's colour, (envs,)."""
         return self.object_colour ^ self.red_door
 
-    def __getitem__(self, rows: Any) -> Layouts:
-        """Choose some corridors, by anything that indexes an array's first axis and keeps it."""
-        return Layouts(self.length[rows], self.object_colour[rows], self.red_door[rows])
-
-    def __setitem__(self, rows: Any, layouts: Layouts) -> None:
-        """Replace the corridors of some rows."""
-        self.length[rows] = layouts.length
-        self.object_colour[rows] = layouts.object_colour
-        self.red_door[rows] = layouts.red_door
-
     def in_words(self, row: int) -> Layout:
         """One corridor of the batch, in words."""
         return Layout(int(self.length[row]), COLOURS[self.object_colour[row]], SIDES[self.red_door[row]])
-
-
-def concatenate_layouts(parts: Sequence[Layouts]) -> Layouts:
-    """Join batches of corridors, in order."""
-    return Layouts(
-        length=np.concatenate([part.length for part in parts]),
-        object_colour=np.concatenate([part.object_colour for part in parts]),
-        red_door=np.concatenate([part.red_door for part in parts]),
-    )
 
 
 def draw_layouts(rules: CorridorRules, generator: np.random.Generator, count: int) -> Layouts:

@@ -19,3 +19,9 @@ def register_envs() -> None:
         vector_entry_point="rlmem.envs.corridor_vector:VectorCorridorEnv",
         max_episode_steps=1000,
     )
+    gym.register(
+        id="rlmem/MultiRoomPortal-v0",
+        entry_point="rlmem.envs.portal:PortalUnderTimeLimit",
+        vector_entry_point="rlmem.envs.portal_vector:VectorPortalEnv",
+        max_episode_steps=1000,
+    )

@@ -80,12 +80,13 @@ def read_actions(actions: npt.ArrayLike, num_envs: int, names: Sequence[str]) ->
             f"got actions of shape {array.shape} and dtype {array.dtype}, but there is one action for each of the "
             f"{num_envs} environments: pass integers of shape ({num_envs},)"
         )
-    if array.min() < 0 or array.max() >= len(names):
+    indices: npt.NDArray[np.int64] = array.astype(np.int64, copy=False)
+    if indices.view(np.uint64).max() >= len(names):  # negative numbers are huge ones there
         raise UsageError(
             f"got actions from {array.min()} to {array.max()}, but the actions are {dict(enumerate(names))}: "
             f"pass integers 0-{len(names) - 1}"
         )
-    return array.astype(np.int64, copy=False)
+    return indices
 
 
 def with_masks(infos: Infos, mask: npt.NDArray[np.bool_]) -> Infos:

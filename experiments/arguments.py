@@ -10,7 +10,7 @@ import tyro
 
 from rlmem.errors import UsageError
 from rlmem.experiments.presets import PRESETS, find_preset
-from rlmem.experiments.tasks import TASKS
+from rlmem.experiments.tasks import GYMNASIUM, TASKS
 from rlmem.experiments.train_config import TrainConfig
 
 RunArgument = tyro.conf.Positional[str]
@@ -58,15 +58,21 @@ def parse(cls: type[Arguments], argv: Sequence[str], command: str, default: Argu
 def parse_train(argv: Sequence[str]) -> TrainArguments:
     """Read `TASK [--preset NAME] [flags]`: the preset gives the defaults, the flags override them.
 
+    Without a task, `--env-id` names an environment to play.
+
     Raises:
         UsageError: no such task or preset.
     """
     task, *rest = argv if argv and not argv[0].startswith("-") else ("", *argv)
+    if not task and _value_of(argv, "--env-id") is not None:
+        task = GYMNASIUM
     if not task:
         if {"-h", "--help"} & set(rest):
             print_tasks()
             raise SystemExit(0)
-        raise UsageError(f"rlmem train needs a task first: rlmem train {next(iter(TASKS))}")
+        raise UsageError(f"rlmem train needs a task first, such as rlmem train {next(iter(TASKS))}, or --env-id ID")
+    if task == GYMNASIUM and not _value_of(rest, "--env-id") and not {"-h", "--help"} & set(rest):
+        raise UsageError("--env-id is missing: name a Gymnasium environment, such as --env-id CartPole-v1")
     config = find_preset(task, _value_of(rest, "--preset"))
     arguments = parse(TrainArguments, rest, f"train {task}", TrainArguments(config))
     return with_position_reach(arguments, rest)

@@ -61,22 +61,8 @@ class Checkpoints:
         path = self.folder / f"step_{step}"
         if path.exists():
             return path
-        _check_finite(policy)
         self.folder.mkdir(exist_ok=True)
-        for leftover in self.folder.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(leftover)
-        temporary = self.folder / f"{_TEMPORARY}{path.name}"
-        temporary.mkdir()
-        try:
-            save_policy(policy, temporary / _FILES[0])
-            save_tensors(tensors, temporary / _FILES[1])
-        except SafetensorError as error:  # what it raises when the disk is full
-            raise CheckpointError(f"{path} could not be written ({error}); free space and resume the run") from error
-        files = {name: _fingerprint(temporary / name) for name in _FILES}
-        text = json.dumps({"format": _FORMAT, "files": files, "trainer": state}, default=_as_list)
-        write_bytes(temporary / "state.json", text.encode())
-        temporary.rename(path)
-        sync(self.folder)
+        write_checkpoint(path, policy, tensors, state)
         for old in self.steps()[: -self.keep]:
             shutil.rmtree(self.folder / f"step_{old}")
         return path
@@ -120,6 +106,36 @@ class Checkpoints:
             (self.folder / f"step_{step}").rename(target)
             renamed.append(target.name)
         return renamed
+
+
+def write_checkpoint(path: Path, policy: ActorCritic, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write a checkpoint's folder, whole or not at all; `load_checkpoint` reads it.
+
+    Args:
+        path: of the folder, which is not there yet; its parent is.
+        policy: the weights.
+        tensors: of the trainer.
+        state: of the trainer, JSON-able but for arrays.
+
+    Raises:
+        DivergedError: a weight is no finite number; nothing is written.
+        CheckpointError: there is no space for it.
+    """
+    _check_finite(policy)
+    for leftover in path.parent.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(leftover)
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}")
+    temporary.mkdir()
+    try:
+        save_policy(policy, temporary / _FILES[0])
+        save_tensors(tensors, temporary / _FILES[1])
+    except (SafetensorError, OSError) as error:  # a full disk
+        raise CheckpointError(f"{path} could not be written ({error}); free space and go on") from error
+    files = {name: _fingerprint(temporary / name) for name in _FILES}
+    text = json.dumps({"format": _FORMAT, "files": files, "trainer": state}, default=_as_list)
+    write_bytes(temporary / "state.json", text.encode())
+    temporary.rename(path)
+    sync(path.parent)
 
 
 def step_of(path: Path) -> int:

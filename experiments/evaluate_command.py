@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from rich.table import Table
 
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.evaluation import evaluate, with_zero_spans
+from rlmem.agents.first_episodes import play_script
 from rlmem.checkpoint import load_policy
 from rlmem.errors import check
 from rlmem.experiments.arguments import RunArgument, Switch, parse
 from rlmem.experiments.checkpoints import Checkpoints
 from rlmem.experiments.device import DeviceChoice, choose_device
-from rlmem.experiments.evaluation_report import by_length, summarise
+from rlmem.experiments.evaluation_report import by_length, summarise, summarise_outcome
+from rlmem.experiments.presets import find_preset
 from rlmem.experiments.run_directory import find_run, is_pretrained, read_config
-from rlmem.experiments.tasks import TASKS, TaskOptions, make_envs
+from rlmem.experiments.tasks import TASKS, TaskOptions, make_envs, make_player
 from rlmem.experiments.train_config import read_task
 from rlmem.experiments.training_run import evaluation_seeds
 
@@ -31,7 +34,9 @@ class EvaluateArguments:
     """Play evaluation episodes with a run's weights. Actions are sampled; those of argmax are reported beside them."""
 
     run: RunArgument
-    """Folder or name of a run, or the name of pretrained weights."""
+    """Folder or name of a run, or the name of pretrained weights; with --player also a task, such as portal."""
+    player: str | None = None
+    """A scripted player instead of the run's weights, such as oracle, oracle:50 (remembers 50 steps) or random."""
     episodes: int = 1000
     """How many episodes, each with a seed of its own."""
     seed: int = 0
@@ -61,6 +66,8 @@ def run(argv: Sequence[str]) -> int:
     """Run `rlmem eval`; returns the exit code."""
     arguments = parse(EvaluateArguments, argv, "eval")
     device = choose_device(arguments.device)
+    if arguments.player is not None:
+        return _run_player(arguments, arguments.player)
     path = find_run(arguments.run, Path(arguments.output))
     task, options = read_config(path, read_task)
     weights = path
@@ -101,13 +108,13 @@ def evaluate_policy(
     for actions in kinds:
         evaluation = evaluate(
             policy,
-            lambda num_envs: make_envs(task, options, num_envs),
+            partial(make_envs, task, options),
             seeds,
             deterministic=actions == "argmax",
             batch=arguments.batch,
             word=TASKS[task].word,
         )
-        figures = {**summarise(evaluation), "success_by_length": by_length(evaluation, options)}
+        figures = {**summarise(evaluation, TASKS[task].score), "success_by_length": by_length(evaluation, options)}
         if "actions" in report:
             report[actions] = figures
         else:
@@ -115,8 +122,44 @@ def evaluate_policy(
     return report
 
 
+def evaluate_player(player: str, task: str, options: TaskOptions, episodes: int, seed: int) -> dict[str, Any]:
+    """Play the episodes that a policy would play with a scripted player; the report as a JSON-able object.
+
+    Args:
+        player: its name.
+        task: a name of `TASKS`.
+        options: keywords of its environment.
+        episodes: how many.
+        seed: the episodes' seeds are drawn from this one.
+    """
+    seeds = evaluation_seeds(seed, episodes)
+    outcome = play_script(make_player(task, options, player, seed), partial(make_envs, task, options), seeds)
+    figures = summarise_outcome(outcome, TASKS[task].score)
+    return {"player": player, **figures, "success_by_length": by_length(outcome, options)}
+
+
+def _run_player(arguments: EvaluateArguments, player: str) -> int:
+    if arguments.run in TASKS:
+        task, options = arguments.run, find_preset(arguments.run).environment
+    else:
+        task, options = read_config(find_run(arguments.run, Path(arguments.output)), read_task)
+    report = {"task": task, "environment": vars(options), "seed": arguments.seed}
+    report |= evaluate_player(player, task, options, arguments.episodes, arguments.seed)
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print_report(report)
+    return 0
+
+
 def print_report(report: dict[str, Any]) -> None:
     """Print a report as a table."""
+    if "player" in report:
+        table = Table("", report["player"], title=escape(report["task"]))
+        for line in _lines(report):
+            table.add_row(*line)
+        Console().print(table)
+        return
     columns = [("sampled actions" if report["actions"] == "sampled" else "argmax actions", report)]
     if "argmax" in report:
         columns.append(("argmax actions", report["argmax"]))
@@ -131,14 +174,18 @@ def print_report(report: dict[str, Any]) -> None:
 def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("episodes", f"{figures['episodes']:,}"),
-        ("success rate [95%]", _rate(figures)),
+        *([("success rate [95%]", _rate(figures))] if "success_rate" in figures else []),
         *((f"  length {band}, n={one['episodes']}", _rate(one)) for band, one in figures["success_by_length"].items()),
-        ("mean reward", f"{figures['mean_reward']:.3f}"),
-        ("mean episode length", f"{figures['mean_ep_length']:.1f}"),
-        ("average memory size", f"{figures['memory_size_mean']:.1f}"),
-        ("  by layer", _numbers(figures["memory_size_by_layer"])),
     ]
-    for word, means in figures["span_mean_by_layer"].items():
+    scores = [task.score for task in TASKS.values() if task.score in figures]
+    for name in (*scores, "mean_reward"):
+        low, high = figures[f"{name}_interval"]
+        lines.append((f"{name.replace('_', ' ')} [95%]", f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"))
+    lines.append(("mean episode length", f"{figures['mean_ep_length']:.1f}"))
+    if "memory_size_mean" in figures:
+        lines.append(("average memory size", f"{figures['memory_size_mean']:.1f}"))
+        lines.append(("  by layer", _numbers(figures["memory_size_by_layer"])))
+    for word, means in figures.get("span_mean_by_layer", {}).items():
         group = "the other steps" if word == "other" else f"steps that show the {word}"
         lines.append((f"mean span by layer, {group}", _numbers(means)))
     return lines

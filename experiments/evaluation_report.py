@@ -10,18 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlmem.agents.evaluation import Evaluation
-from rlmem.experiments.intervals import wilson_interval
+from rlmem.agents.first_episodes import Outcome
+from rlmem.experiments.intervals import bootstrap_interval, wilson_interval
 from rlmem.experiments.tasks import CorridorOptions, TaskOptions
 
 _ROUND_NUMBERS = (1, 5, 10, 50, 100, 500, 1000, 5000, 10000)
 
 
-def summarise(evaluation: Evaluation) -> dict[str, Any]:
-    """The figures that every task has; a mean over no steps is None."""
+def summarise_outcome(outcome: Outcome, score: str | None) -> dict[str, Any]:
+    """The figures of any player's episodes.
+
+    Args:
+        outcome: the episodes.
+        score: the number in `info` that says how far an episode came, or None.
+    """
+    reached = {}
+    if score is not None:
+        values = outcome.infos[score]
+        reached = {score: float(values.mean()), f"{score}_interval": list(bootstrap_interval(values))}
     return {
-        **_rate(evaluation.successes),
-        "mean_reward": float(evaluation.returns.mean()),
-        "mean_ep_length": float(evaluation.lengths.mean()),
+        "episodes": len(outcome.returns),
+        **({} if outcome.successes is None else _rate(outcome.successes)),
+        **reached,
+        "mean_reward": float(outcome.returns.mean()),
+        "mean_reward_interval": list(bootstrap_interval(outcome.returns)),
+        "mean_ep_length": float(outcome.lengths.mean()),
+    }
+
+
+def summarise(evaluation: Evaluation, score: str | None) -> dict[str, Any]:
+    """The figures of a policy's episodes; a mean over no steps is None. Arguments as for `summarise_outcome`."""
+    return {
+        **summarise_outcome(evaluation, score),
         "memory_size_mean": evaluation.memory_size_mean,
         "memory_size_by_layer": list(evaluation.memory_size_by_layer),
         "span_mean_by_layer": {
@@ -30,16 +50,16 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def by_length(evaluation: Evaluation, options: TaskOptions) -> dict[str, Any]:
+def by_length(outcome: Outcome, options: TaskOptions) -> dict[str, Any]:
     """Success by the corridor's length, in four bands of the lengths that are drawn; empty for other tasks."""
-    if not isinstance(options, CorridorOptions):
+    if not isinstance(options, CorridorOptions) or outcome.successes is None:
         return {}
-    lengths = evaluation.infos["length"]
+    lengths = outcome.infos["length"]
     bands = {}
     for low, high in length_bands(options.min_length, options.max_length):
         is_inside = (lengths >= low) & (lengths <= high)
         if is_inside.any():
-            bands[f"{low}-{high}"] = _rate(evaluation.successes[is_inside])
+            bands[f"{low}-{high}"] = _rate(outcome.successes[is_inside])
     return bands
 
 

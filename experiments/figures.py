@@ -14,26 +14,28 @@ Curve = Mapping[str, Sequence[float | None]]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
-def learning_figure(curve: Curve, title: str, word: str | None) -> Figure:
-    """Success, memory size and spans of one run over its steps.
+def learning_figure(curve: Curve, title: str, word: str | None, score: str | None) -> Figure:
+    """Success or score, memory size and spans of one run over its steps.
 
     Args:
         curve: `step` and metrics by their logged names, lists of one length; None where a metric was not logged.
         title: above the figure.
         word: whose steps' spans are drawn apart, or None.
+        score: drawn instead of the success rate; or None.
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     success, size, span = figure.subplots(1, 3)
     figure.suptitle(title, fontsize=10)
-    _draw(success, curve, {"rollout/success_rate": "training", "eval/success_rate": "evaluation"})
-    success.set(ylabel="success rate", ylim=(0, 1.02))
+    reached = score or "success_rate"
+    _draw(success, curve, {f"rollout/{reached}": "training", f"eval/{reached}": "evaluation"})
+    success.set(ylabel=reached.replace("_", " "), ylim=(0, None if score else 1.02))
     layers = range(sum(name.startswith("memory/size_mean/layer_") for name in curve))
     names = {f"memory/size_mean/layer_{layer}": f"layer {layer + 1}" for layer in layers}
     _draw(size, curve, {**names, "memory/size_mean": "mean"})
     size.set(ylabel="average memory size", ylim=(0, None))
-    groups = {} if word is None else {word: f"shows the {word}", "other": "other"}
+    groups = {"": ""} if word is None else {f"/{word}": f", shows the {word}", "/other": ", other"}
     spans = {
-        f"memory/span_mean/layer_{layer}/{group}": f"layer {layer + 1}, {label}"
+        f"memory/span_mean/layer_{layer}{group}": f"layer {layer + 1}{label}"
         for layer in layers
         for group, label in groups.items()
     }

@@ -56,8 +56,9 @@ class MetricsLog:
             "timesteps": np.array([step]),
             "results": evaluation.returns[None],
             "ep_lengths": evaluation.lengths[None],
-            "successes": evaluation.successes[None],
         }
+        if evaluation.successes is not None:
+            row["successes"] = evaluation.successes[None]
         if self._evaluations.exists():
             with np.load(self._evaluations) as old:
                 row = {name: np.concatenate([old[name], row[name]]) for name in row}

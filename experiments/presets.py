@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.errors import UsageError
-from rlmem.experiments.tasks import TASKS, CorridorOptions
+from rlmem.experiments.tasks import GYMNASIUM, TASKS, CorridorOptions, GymnasiumOptions, PortalOptions
 from rlmem.experiments.train_config import RunConfig, TrainConfig
 from rlmem.model_config import ModelConfig
 
@@ -53,8 +53,45 @@ _PAPER = TrainConfig(
     model=ModelConfig(max_span=200, ramp=16, charge_at_episode_end=False),
 )
 
+# Which door led on from room k is told by two steps: the last one in the room, at a door, and the next, where the agent
+# finds itself. The first layer joins the two, so that a short span is enough for it; the second remembers what was
+# joined, from the agent's last visit to the room, so that its spans begin long. Returns grow with the rooms reached,
+# hence the normalised value loss.
+_PORTAL = TrainConfig(
+    task="portal",
+    preset="portal",
+    environment=PortalOptions(),
+    run=RunConfig(total_timesteps=20_000_000, checkpoint_interval=1_000_000, eval_interval=2_000_000, eval_episodes=50),
+    learner=LearnerConfig(gamma=0.98, anneal_lr=True, norm_value_loss=True, span_cost=1e-7),
+    model=ModelConfig(max_span=100, ramp=16, initial_span_fraction=(0.05, 0.9)),
+)
+
+# The paper's A.2.2, with the same hypothesis about its alpha of 1e-6, and the same choices where it says nothing.
+_PORTAL_PAPER = TrainConfig(
+    task="portal",
+    preset="portal-paper",
+    environment=PortalOptions(),
+    run=RunConfig(total_timesteps=100_000_000, num_envs=1024, checkpoint_interval=1_000_000, eval_interval=1_000_000),
+    learner=LearnerConfig(
+        algorithm="a2c", gamma=0.98, ent_coef=5e-4, max_grad_norm=0.1, norm_adv=False, span_cost=1e-8
+    ),
+    model=ModelConfig(max_span=100, ramp=16, charge_at_episode_end=False),
+)
+
+# Where nothing is known of the environment: few environments, and memory that costs next to nothing.
+_GYMNASIUM = TrainConfig(
+    task=GYMNASIUM,
+    preset=GYMNASIUM,
+    environment=GymnasiumOptions(),
+    run=RunConfig(num_envs=16),
+    learner=LearnerConfig(norm_value_loss=True),
+    model=ModelConfig(max_span=100, ramp=16),
+)
+
 PRESETS: dict[str, dict[str, TrainConfig]] = {
     "corridor": {"corridor": _CORRIDOR, "demo": _DEMO, "paper": _PAPER, "corridor-paper": _PAPER},
+    "portal": {"portal": _PORTAL, "paper": _PORTAL_PAPER, "portal-paper": _PORTAL_PAPER},
+    GYMNASIUM: {GYMNASIUM: _GYMNASIUM},
 }
 """Presets by task and name; a task's own name is its default."""
 

@@ -12,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rlmem.experiments.tasks import TASKS
+
 _PANEL_SECONDS = 0.25  # between two redraws
 _LINE_SECONDS = 10.0  # between two plain lines
 
@@ -142,7 +144,9 @@ def describe(step: int, total: int, pace: Pace, metrics: dict[str, float]) -> li
     fps = pace.steps_per_second(step)
     texts = []
     for name, title, form in (
+        *((f"rollout/{task.score}", task.score.replace("_", " "), ".1f") for task in TASKS.values() if task.score),
         ("rollout/success_rate", "success", ".3f"),
+        ("rollout/ep_rew_mean", "reward", ".2f"),
         ("eval/success_rate", "evaluation", ".3f"),
         ("memory/size_mean", "memory size", ".1f"),
         ("memory/span_mean", "span", ".1f"),

@@ -14,7 +14,7 @@ from rlmem.errors import RlmemError, UsageError, check, flag
 from rlmem.experiments.arguments import RunArgument, parse
 from rlmem.experiments.atomic_files import write_json
 from rlmem.experiments.device import DeviceChoice, choose_device
-from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_policy
+from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_player, evaluate_policy
 from rlmem.experiments.figures import learning_figure
 from rlmem.experiments.presets import find_preset
 from rlmem.experiments.provenance import provenance
@@ -68,7 +68,8 @@ def run(argv: Sequence[str]) -> int:
     files[0].parent.mkdir(parents=True, exist_ok=True)
     write_json(files[0], report)
     task = directory.config.task
-    learning_figure(report["curve"], f"{task}, {name}", TASKS[task].word).savefig(files[1], dpi=110)
+    figure = learning_figure(report["curve"], f"{task}, {name}", TASKS[task].word, TASKS[task].score)
+    figure.savefig(files[1], dpi=110)
     print(f"wrote {files[0]} and {files[1]}")
     if arguments.weights is not None:
         _copy_weights(directory, arguments)
@@ -84,9 +85,14 @@ def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str
     for label, zero_spans in (("as_trained", False), ("zero_spans", True)):
         if zero_spans and config.model.memory != "expire_span":
             continue
-        asked = EvaluateArguments(str(directory.path), arguments.episodes, arguments.seed, zero_spans=zero_spans)
+        asked = EvaluateArguments(
+            str(directory.path), episodes=arguments.episodes, seed=arguments.seed, zero_spans=zero_spans
+        )
         kinds = ("sampled",) if zero_spans else ("sampled", "argmax")
         evaluations[label] = evaluate_policy(policy, config.task, config.environment, asked, kinds)
+    for player in TASKS[config.task].players:
+        played = evaluate_player(player, config.task, config.environment, arguments.episodes, arguments.seed)
+        evaluations[f"player {player}"] = played
     return {
         "command": command_of(config),
         "checkpoint": checkpoint.name,
@@ -132,7 +138,7 @@ def read_curve(path: Path) -> dict[str, list[float | None]]:
     stride = -(-len(lines) // _CURVE_POINTS)
     kept = [
         line for number, line in enumerate(lines)
-        if number % stride == 0 or "eval/success_rate" in line or number == len(lines) - 1
+        if number % stride == 0 or "eval/mean_reward" in line or number == len(lines) - 1
     ]  # fmt: skip
     names = sorted({name for line in kept for name in line if name == "step" or name.startswith(_CURVE_PREFIXES)})
     return {name: [_rounded(line.get(name)) for line in kept] for name in names}

@@ -101,9 +101,9 @@ class TrainConfig:
             task=task,
             preset=str(data["preset"]),
             environment=environment,
-            run=_read(RunConfig, data["run"], "run"),
-            learner=_read(LearnerConfig, data["learner"], "learner"),
-            model=_read(ModelConfig, data["model"], "model"),
+            run=read_section(RunConfig, data["run"], "run"),
+            learner=read_section(LearnerConfig, data["learner"], "learner"),
+            model=read_section(ModelConfig, data["model"], "model"),
         )
 
 
@@ -122,11 +122,21 @@ def read_task(data: Any) -> tuple[str, TaskOptions]:
         raise ConfigError(f"its format is {data['format']!r}, but this version of rlmem reads format {FORMAT}")
     if data["task"] not in TASKS:
         raise ConfigError(f"its task is {data['task']!r}, but this version of rlmem knows {', '.join(TASKS)}")
-    return data["task"], _read(TASKS[data["task"]].options, data["environment"], "environment")
+    return data["task"], read_section(TASKS[data["task"]].options, data["environment"], "environment")
 
 
-def _read(cls: Any, data: Any, section: str) -> Any:
-    """An instance of a dataclass of plain values from a JSON object."""
+def read_section(cls: Any, data: Any, section: str) -> Any:
+    """An instance of a dataclass of plain values from a JSON object.
+
+    Args:
+        cls: the dataclass.
+        data: its fields by name.
+        section: where they stand, for messages.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is of the wrong kind.
+        UsageError: a value is out of range.
+    """
     _check_keys(data, {one.name for one in dataclasses.fields(cls)}, f"section {section!r}")
     for name, hint in get_type_hints(cls).items():
         if not _is_of_kind(data[name], hint):

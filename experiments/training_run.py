@@ -12,7 +12,6 @@ from rlmem.actor_critic import ActorCritic
 from rlmem.agents.evaluation import evaluate
 from rlmem.agents.trainer import Trainer
 from rlmem.checkpoint import CheckpointError
-from rlmem.envs.vocabulary import WORDS
 from rlmem.errors import RlmemError
 from rlmem.experiments.allocator import keep_freed_memory
 from rlmem.experiments.checkpoints import load_checkpoint, step_of
@@ -77,7 +76,7 @@ class TrainingRun:
         step = self.trainer.timesteps
         self._shown.update({name: value for name, value in metrics.items() if name.startswith("eval/")})
         self._progress.update(step, {**self._shown, **metrics})
-        if self._is_due(self.config.run.log_interval) or "eval/success_rate" in metrics or self.trainer.is_finished:
+        if self._is_due(self.config.run.log_interval) or "eval/mean_reward" in metrics or self.trainer.is_finished:
             seconds = time.monotonic() - self._started_at
             clock = {"time/total_timesteps": float(step), "time/elapsed_seconds": seconds}
             clock["time/fps"] = (step - self._start) / seconds
@@ -92,10 +91,14 @@ class TrainingRun:
             self.trainer.policy, lambda num_envs: make_envs(config.task, config.environment, num_envs), self._seeds
         )
         self._log.add_evaluation(self.trainer.timesteps, evaluation)
+        score = TASKS[config.task].score
+        reached = {f"eval/{score}": float(evaluation.infos[score].mean())} if score in evaluation.infos else {}
+        if evaluation.successes is not None:
+            reached["eval/success_rate"] = float(evaluation.successes.mean())
         return {
+            **reached,
             "eval/mean_reward": float(evaluation.returns.mean()),
             "eval/mean_ep_length": float(evaluation.lengths.mean()),
-            "eval/success_rate": float(evaluation.successes.mean()),
             "eval/memory_size_mean": evaluation.memory_size_mean,
         }
 
@@ -131,10 +134,10 @@ class TrainingRun:
 def make_policy(config: TrainConfig) -> ActorCritic:
     """A fresh policy for the configuration's task, its weights drawn from the seed."""
     envs = make_envs(config.task, config.environment, 1)
-    rows, columns, _ = envs.single_observation_space.shape  # type: ignore[misc]
-    num_actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
     torch.manual_seed(config.run.seed)
-    return ActorCritic(config.model, WORDS, rows * columns, num_actions).to(config.run.device)
+    policy = ActorCritic(config.model, envs.single_observation_space, envs.single_action_space)
+    envs.close()
+    return policy.to(config.run.device)
 
 
 def make_trainer(config: TrainConfig, policy: ActorCritic) -> Trainer:
@@ -149,6 +152,7 @@ def make_trainer(config: TrainConfig, policy: ActorCritic) -> Trainer:
         total_timesteps=run.total_timesteps,
         device=run.device,
         word=TASKS[config.task].word,
+        score=TASKS[config.task].score,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rlmem.checkpoint import save_policy as save_policy
     from rlmem.errors import RlmemError as RlmemError
     from rlmem.errors import UsageError as UsageError
+    from rlmem.experiments.agent import Agent as Agent
     from rlmem.memory_state import MemoryState as MemoryState
     from rlmem.model_config import ModelConfig as ModelConfig
     from rlmem.transformer import MemoryTransformer as MemoryTransformer
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 # public name -> the module that defines it; the imports above say the same to type checkers
 _MODULE_OF_NAME: dict[str, str] = {
     "ActorCritic": "rlmem.actor_critic",
+    "Agent": "rlmem.experiments.agent",
     "load_policy": "rlmem.checkpoint",
     "MemoryState": "rlmem.memory_state",
     "MemoryTransformer": "rlmem.transformer",

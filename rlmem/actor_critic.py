@@ -1,18 +1,24 @@
-"""The policy: a word encoder, the core model, and heads for action logits and value."""
+"""The policy: an encoder of observations, the core model, and heads for action and value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlmem.acting import ActingCache
+from rlmem.action_heads import make_action_head
+from rlmem.encoders import make_encoder
 from rlmem.memory_state import MemoryState
 from rlmem.model_config import ModelConfig
 from rlmem.transformer import LayerTrace, MemoryTransformer
 from rlmem.window import Window
-from rlmem.word_encoder import WordEncoder
+
+Observation = tuple[Tensor, ...]
+"""One tensor for each leaf of the observation space, in the order of `rlmem.observation_leaves`."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,13 @@ class PolicyOutput:
     """What the policy says of a window.
 
     Args:
-        logits: (batch, query, actions), unnormalised log-probabilities.
+        action_outputs: (batch, query, outputs), what the action head makes distributions of (Discrete: logits).
         value: (batch, query), expected discounted return.
         layer_inputs: see `CoreOutput`.
         traces: see `CoreOutput`.
     """
 
-    logits: Tensor
+    action_outputs: Tensor
     value: Tensor
     layer_inputs: tuple[Tensor, ...]
     traces: tuple[LayerTrace, ...]
@@ -37,39 +43,45 @@ class ActorCritic(nn.Module):
 
     Args:
         config: the core model's sizes and memory.
-        words: vocabulary of the observations.
-        cells: cells of an observation.
-        num_actions: size of the discrete action space.
+        observation_space: of one environment.
+        action_space: of one environment.
+
+    Raises:
+        UsageError: a space that no encoder or action head serves.
     """
 
-    def __init__(self, config: ModelConfig, words: tuple[str, ...], cells: int, num_actions: int) -> None:
+    def __init__(
+        self, config: ModelConfig, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+    ) -> None:
         super().__init__()
         self.config = config
-        self.num_actions = num_actions
-        self.encoder = WordEncoder(words, cells, config.model)
+        self.observation_space, self.action_space = observation_space, action_space
+        self.encoder = make_encoder(observation_space, config.model)
         self.core = MemoryTransformer(config)
-        self.heads = nn.Linear(config.model, num_actions + 1)  # action logits, then the value
+        self.action_head = make_action_head(action_space)
+        outputs = self.action_head.num_outputs
+        self.heads = nn.Linear(config.model, outputs + 1)  # the action head's, then the value
         with torch.no_grad():
-            self.heads.weight[:num_actions] *= 0.1  # start near the uniform policy
-            self.heads.weight[num_actions] = 0  # no value before the first reward: its noise would teach the policy
+            self.heads.weight[:outputs] *= 0.1  # start near the uniform policy
+            self.heads.weight[outputs] = 0  # no value before the first reward: its noise would teach the policy
             self.heads.bias.zero_()
 
-    def forward(self, observation: Tensor, state: MemoryState, window: Window) -> PolicyOutput:
+    def forward(self, observation: Observation, state: MemoryState, window: Window) -> PolicyOutput:
         """Run a window.
 
         Args:
-            observation: (batch, query, rows, columns, words) uint8.
+            observation: leaves (batch, query, ...).
             state: memory from before the window.
             window: `Window.following(state, is_first)`.
         """
         output = self.core(self.encoder(observation), state, window)
-        logits, value = self.split(output.hidden)
-        return PolicyOutput(logits, value, output.layer_inputs, output.traces)
+        action_outputs, value = self.split(output.hidden)
+        return PolicyOutput(action_outputs, value, output.layer_inputs, output.traces)
 
     def split(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (..., actions) and value (...) from the core's output (..., model)."""
+        """The action head's outputs (..., outputs) and value (...) from the core's output (..., model)."""
         scores = self.heads(hidden)
-        return scores[..., : self.num_actions], scores[..., self.num_actions]
+        return scores[..., :-1], scores[..., -1]
 
     def open(self, state: MemoryState, num_steps: int) -> PolicyCache:
         """A cache to act with for `num_steps` steps from a memory state."""
@@ -90,21 +102,21 @@ class PolicyCache:
         self._cache = ActingCache(policy.core, state, num_steps)
 
     @torch.no_grad()
-    def step(self, observation: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, observation: Observation, is_first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take a step and store it.
 
         Args:
-            observation: (batch, rows, columns, words) uint8.
+            observation: leaves (batch, ...).
             is_first: (batch,) bool, True where the step begins an episode.
 
         Returns:
-            logits (batch, actions), value (batch,), memory_size (batch, layers) int64 as in `ActingCache.step`.
+            action_outputs (batch, outputs), value (batch,), memory_size (batch, layers) int64 as in `ActingCache.step`.
         """
         hidden, sizes = self._cache.step(self._policy.encoder(observation), is_first)
         return *self._policy.split(hidden), sizes
 
     @torch.no_grad()
-    def peek(self, observation: Tensor) -> Tensor:
+    def peek(self, observation: Observation) -> Tensor:
         """The value (batch,) of an observation that follows in the running episode and is not stored."""
         return self._policy.split(self._cache.peek(self._policy.encoder(observation)))[1]
 

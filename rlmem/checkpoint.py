@@ -16,6 +16,7 @@ from torch import Tensor
 from rlmem.actor_critic import ActorCritic
 from rlmem.errors import RlmemError
 from rlmem.model_config import ModelConfig
+from rlmem.space_json import space_from_json, space_to_json
 
 
 class CheckpointError(RlmemError):
@@ -60,7 +61,7 @@ def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[s
 
 
 def save_policy(policy: ActorCritic, path: Path) -> None:
-    """Write a policy's weights with all that is needed to build it again: architecture, vocabulary, actions.
+    """Write a policy's weights with all that is needed to build it again: sizes and spaces (with their words).
 
     Args:
         policy: the actor-critic.
@@ -68,9 +69,8 @@ def save_policy(policy: ActorCritic, path: Path) -> None:
     """
     description = {
         "model": asdict(policy.config),
-        "words": list(policy.encoder.words),
-        "cells": policy.encoder.embedding.shape[0],
-        "num_actions": policy.num_actions,
+        "observation_space": space_to_json(policy.observation_space),
+        "action_space": space_to_json(policy.action_space),
     }
     save_tensors(policy.state_dict(), path, {"rlmem": json.dumps(description)})
 
@@ -83,12 +83,15 @@ def load_policy(path: Path, device: torch.device | str = "cpu") -> ActorCritic:
     """
     tensors, metadata = load_tensors(path, device)
     description = _description(path, metadata)
-    words = tuple(description["words"])
     sizes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in description["model"].items()
     }
     config = ModelConfig(**sizes)
-    policy = ActorCritic(config, words, description["cells"], description["num_actions"]).to(device)
+    policy = ActorCritic(
+        config,
+        space_from_json(description["observation_space"]),
+        space_from_json(description["action_space"]),
+    ).to(device)
     try:
         policy.load_state_dict(tensors)
     except RuntimeError as error:

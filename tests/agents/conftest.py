@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from rlmem.actor_critic import ActorCritic
 from rlmem.envs.corridor_vector import VectorCorridorEnv
 from rlmem.envs.vocabulary import WORDS
 from rlmem.model_config import ModelConfig
+from rlmem.word_space import WordSpace
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def _one_thread() -> None:
 def _policy(seed: int = 0, head_scale: float = 1.0, is_fresh: bool = False, **overrides: Any) -> ActorCritic:
     sizes: dict[str, Any] = {"model": 16, "heads": 2, "feedforward": 16, "position_reach": 6, "max_span": 8, "ramp": 3}
     torch.manual_seed(seed)
-    policy = ActorCritic(ModelConfig(**(sizes | overrides)), WORDS, 9, 4)
+    policy = ActorCritic(ModelConfig(**(sizes | overrides)), WordSpace(3, 3, WORDS), Discrete(4))
     if is_fresh:
         return policy
     with torch.no_grad():

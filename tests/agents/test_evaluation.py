@@ -15,6 +15,7 @@ from torch import Tensor
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.evaluation import Evaluation, evaluate, with_zero_spans
 from rlmem.envs.corridor import CorridorEnv
+from rlmem.envs.vocabulary import WORDS
 from rlmem.errors import UsageError
 from rlmem.memories import ExpireSpanMemory
 
@@ -58,9 +59,9 @@ def play(policy: ActorCritic, seed: int) -> Play:
     rewards: list[float] = []
     is_over = False
     while not is_over:
-        logits, _, size = cache.step(torch.as_tensor(observation)[None], torch.tensor([not rewards]))
+        logits, _, size = cache.step((torch.as_tensor(observation)[None],), torch.tensor([not rewards]))
         sizes.append(size[0])
-        shown.append(bool(observation[:, :, policy.encoder.words.index("object")].any()))
+        shown.append(bool(observation[:, :, WORDS.index("object")].any()))
         observation, reward, terminated, truncated, infos = env.step(int(logits.argmax()))
         rewards.append(float(reward))
         is_over = terminated or truncated

@@ -83,13 +83,13 @@ def direct_losses(policy: ActorCritic, config: LearnerConfig, rollout: Rollout, 
         state = rollout.state.rows(index)
         is_first = rollout.window.time[index] == rollout.window.episode_start[index]
         window = Window.following(state, is_first, rollout.is_last[:, index].t())
-        output = policy(rollout.observation[:, row][None], state, window)
+        output = policy((rollout.observation[0][:, row][None],), state, window)
         span_losses.append(policy.core.auxiliary_loss(output.traces, window))
         for time in range(NUM_STEPS):
             action = int(rollout.action[time, row])
-            probability = torch.softmax(output.logits[0, time], -1)
+            probability = torch.softmax(output.action_outputs[0, time], -1)
             log_prob = probability[action].log()
-            old = torch.softmax(rollout.logits[time, row], -1)[action].log()
+            old = torch.softmax(rollout.action_outputs[time, row], -1)[action].log()
             if config.algorithm == "a2c":
                 surrogate = log_prob * weight[time, row]
             else:
@@ -138,8 +138,8 @@ def test_a2c_update_against_a_direct_computation(policy: ActorCritic, rollout: R
 
 def test_ppo_minibatches_against_a_direct_computation(policy: ActorCritic, rollout: Rollout) -> None:
     generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(rollout.logits.shape, generator=generator)
-    moved = dataclasses.replace(rollout, logits=rollout.logits + 0.5 * noise)  # so that the clip acts
+    noise = torch.randn(rollout.action_outputs.shape, generator=generator)
+    moved = dataclasses.replace(rollout, action_outputs=rollout.action_outputs + 0.5 * noise)  # so that the clip acts
     learner = learner_of(policy, update_epochs=2, num_minibatches=3, learning_rate=1e-30)  # the weights stand still
     metrics = update(learner, moved)
     order = torch.Generator().manual_seed(0)

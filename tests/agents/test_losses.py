@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlmem.agents.losses import a2c_policy_loss, action_log_prob, entropy, normalise_advantages, ppo_policy_loss
+from rlmem.agents.losses import a2c_policy_loss, normalise_advantages, ppo_policy_loss
 
 samples = st.lists(st.tuples(*(st.floats(-2, 2) for _ in range(3))), min_size=1, max_size=20)
 
@@ -56,21 +56,6 @@ def test_a2c_is_the_policy_gradient() -> None:
     assert float(loss.detach()) == pytest.approx(-(-0.5 * 1.0 + -2.0 * -3.0 + -1.0 * 0.5) / 3)
     (gradient,) = torch.autograd.grad(loss, log_prob)
     torch.testing.assert_close(gradient, -advantage / 3)
-
-
-def test_log_prob_and_entropy_against_probabilities() -> None:
-    logits = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
-    action = torch.randint(4, (3, 5), generator=torch.Generator().manual_seed(1))
-    log_probs, entropies = action_log_prob(logits, action), entropy(logits)
-    for row in range(3):
-        for step in range(5):
-            weights = [math.exp(float(logit)) for logit in logits[row, step]]
-            probabilities = [weight / sum(weights) for weight in weights]
-            chosen = probabilities[int(action[row, step])]
-            assert float(log_probs[row, step]) == pytest.approx(math.log(chosen), abs=1e-12)
-            expected = -sum(p * math.log(p) for p in probabilities)
-            assert float(entropies[row, step]) == pytest.approx(expected, abs=1e-12)
-    assert float(entropy(torch.zeros(7))) == pytest.approx(math.log(7))
 
 
 def test_advantages_above_the_floor_get_mean_0_and_deviation_1() -> None:

@@ -113,7 +113,7 @@ def test_spans_against_a_direct_computation(
             groups: dict[str, list[float]] = {"object": [], "other": []}
             for row in range(NUM_ENVS):
                 for time in range(NUM_STEPS):
-                    is_shown = bool(rollout.observation[time, row, :, :, WORDS.index("object")].any())
+                    is_shown = bool(rollout.observation[0][time, row, :, :, WORDS.index("object")].any())
                     groups["object" if is_shown else "other"].append(float(span[row, time]))
             assert found[f"memory/span_mean/layer_{layer}"] == pytest.approx(float(span.mean()), rel=1e-5)
             assert found[f"memory/span_max/layer_{layer}"] == pytest.approx(float(span.max()), rel=1e-5)
@@ -155,10 +155,10 @@ def test_a_group_that_no_step_belongs_to_is_left_out(
     assert "memory/span_mean/layer_0/room-7" not in metrics[0]
 
 
-def test_shows_word_looks_at_every_cell() -> None:
+def test_shows_word_looks_at_every_cell(make_policy: Callable[..., ActorCritic]) -> None:
     observation = torch.zeros(2, 4, 3, 3, len(WORDS), dtype=torch.uint8)
     observation[0, 1, 2, 0, WORDS.index("door")] = 1
     observation[1, 3, 0, 2, WORDS.index("door")] = 1
     observation[1, 2, 1, 1, WORDS.index("red")] = 1
-    found = shows_word(observation, WORDS, "door")
+    found = shows_word(make_policy(), (observation,), "door")
     assert found.nonzero().tolist() == [[0, 1], [1, 3]]

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlmem.action_heads.base import gumbel_noise
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents import rollout as rollout_module
 from rlmem.agents.episode_statistics import EpisodeStatistics
-from rlmem.agents.rollout import Collector, Rollout, final_observations, gumbel_noise, successes
+from rlmem.agents.rollout import Collector, Rollout, successes
 from rlmem.window import Window
 
 NUM_STEPS, NUM_WINDOWS = 5, 5
@@ -22,23 +23,6 @@ NUM_STEPS, NUM_WINDOWS = 5, 5
 def assert_close(actual: Tensor, expected: Tensor) -> None:
     """Equal but for float32 rounding."""
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
-
-
-def test_gumbel_noise_samples_the_softmax() -> None:
-    logits = torch.tensor([2.0, 0.0, -1.0, 0.5, -4.0])
-    num_samples = 200_000
-    noise = gumbel_noise((num_samples, 5), torch.Generator().manual_seed(0))
-    counts = torch.bincount((logits + noise).argmax(-1), minlength=5).double()
-    probability = torch.softmax(logits.double(), -1)
-    deviation = (num_samples * probability * (1 - probability)).sqrt()
-    assert ((counts - num_samples * probability).abs() < 4 * deviation).all()
-
-
-def test_gumbel_noise_comes_from_the_generator_alone() -> None:
-    before = torch.get_rng_state()
-    first, again = (gumbel_noise((3, 4), torch.Generator().manual_seed(7)) for _ in range(2))
-    assert torch.equal(first, again)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 class Played(NamedTuple):
@@ -71,7 +55,7 @@ def played(
     rollouts, next_observations = [], []
     for _ in range(NUM_WINDOWS):
         rollouts.append(collector.collect())
-        next_observations.append(collector.observation)
+        next_observations.append(collector.observation[0])
         collector.carry(rollouts[-1])
     return Played(policy, envs, collector, rollouts, next_observations)
 
@@ -102,7 +86,8 @@ def episodes(played: Played) -> Iterator[Episode]:
 
 def joined(played: Played, name: str) -> Tensor:
     """A rollout's tensor over all windows, (time, batch, ...)."""
-    return torch.cat([getattr(rollout, name) for rollout in played.rollouts])
+    named = [getattr(rollout, name) for rollout in played.rollouts]
+    return torch.cat([one[0] if isinstance(one, tuple) else one for one in named])
 
 
 @torch.no_grad()
@@ -110,8 +95,8 @@ def run_fresh(policy: ActorCritic, observation: Tensor) -> tuple[Tensor, Tensor]
     """Logits and values (time, ...) of one whole episode (time, ...), forward in one window from an empty memory."""
     state = policy.core.initial_state(1)
     is_first = torch.arange(len(observation))[None] == 0
-    output = policy(observation[None], state, Window.following(state, is_first))
-    return output.logits[0], output.value[0]
+    output = policy((observation[None],), state, Window.following(state, is_first))
+    return output.action_outputs[0], output.value[0]
 
 
 def test_the_record_is_what_the_environments_gave(played: Played) -> None:
@@ -119,7 +104,7 @@ def test_the_record_is_what_the_environments_gave(played: Played) -> None:
     assert len(steps) == NUM_STEPS * NUM_WINDOWS
     given = [played.envs.first_observation, *(step[0] for step in steps)]
     np.testing.assert_array_equal(joined(played, "observation"), np.stack(given[:-1]))
-    np.testing.assert_array_equal(played.collector.observation, given[-1])
+    np.testing.assert_array_equal(played.collector.observation[0], given[-1])
     np.testing.assert_array_equal(joined(played, "reward"), np.stack([step[1] for step in steps]))
     np.testing.assert_array_equal(joined(played, "is_last"), np.stack([step[2] | step[3] for step in steps]))
     ended = [episode for episode in episodes(played) if episode.is_terminated or episode.is_truncated]
@@ -131,22 +116,22 @@ def test_the_record_is_what_the_environments_gave(played: Played) -> None:
 def test_actions_are_the_likeliest_under_logits_and_noise(played: Played) -> None:
     noise = gumbel_noise((NUM_STEPS, 6, 4), torch.Generator().manual_seed(3))
     first = played.rollouts[0]
-    assert torch.equal(first.action, (first.logits + noise).argmax(-1))
+    assert torch.equal(first.action, (first.action_outputs + noise).argmax(-1))
     assert len(joined(played, "action").unique()) == 4
 
 
 def test_what_acting_recorded_is_the_windowed_forward_from_the_rollouts_state(played: Played) -> None:
     for rollout in played.rollouts:
         with torch.no_grad():
-            output = played.policy(rollout.observation.transpose(0, 1), rollout.state, rollout.window)
-        assert_close(output.logits.transpose(0, 1), rollout.logits)
+            output = played.policy((rollout.observation[0].transpose(0, 1),), rollout.state, rollout.window)
+        assert_close(output.action_outputs.transpose(0, 1), rollout.action_outputs)
         assert_close(output.value.t(), rollout.value)
         for inputs, recorded in zip(output.layer_inputs, rollout.layer_inputs, strict=True):
             assert_close(inputs, recorded)
 
 
 def test_what_acting_recorded_is_what_a_fresh_run_over_each_episode_gives(played: Played) -> None:
-    observation, logits, value = (joined(played, name) for name in ("observation", "logits", "value"))
+    observation, logits, value = (joined(played, name) for name in ("observation", "action_outputs", "value"))
     for row, start, end, *_ in episodes(played):
         fresh_logits, fresh_value = run_fresh(played.policy, observation[start:end, row])
         assert_close(logits[start:end, row], fresh_logits)
@@ -243,28 +228,20 @@ def test_carry_says_how_many_memories_were_deleted(
     assert total > 0
 
 
-@pytest.mark.parametrize("is_object", [False, True])
-def test_final_observations_replace_the_ended_rows_alone(is_object: bool) -> None:
-    observation = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
-    before = observation.copy()
-    final = {0: np.full((2, 2), 50, dtype=np.uint8), 2: np.full((2, 2), 70, dtype=np.uint8)}
-    stored: Any
-    if is_object:  # Gymnasium's SyncVectorEnv: None where nothing ended
-        stored = np.full(3, None, dtype=object)
-    else:
-        stored = np.zeros((3, 2, 2), dtype=np.uint8)
-    for row, array in final.items():
-        stored[row] = array
-    wanted = np.array([False, False, True])  # row 0 ended too, but terminated
-    batch = final_observations({"final_obs": stored}, observation, wanted)
-    np.testing.assert_array_equal(batch, np.stack([before[0], before[1], final[2]]))
-    assert batch.dtype == np.uint8
-    np.testing.assert_array_equal(observation, before)
-
-
-def test_successes_fall_back_on_a_positive_last_reward() -> None:
-    reward, is_last = np.array([1.0, 0.0, 1.0]), np.array([True, True, False])
+def test_successes_are_what_the_environments_report_and_nothing_else() -> None:
     reported = {"final_info": {"is_success": np.array([False, True, False])}}
-    assert successes(reported, reward, is_last).tolist() == [False, True, False]
-    assert successes({}, reward, is_last)[:2].tolist() == [True, False]
-    assert not successes({}, reward, np.zeros(3, dtype=np.bool_)).any()
+    found = successes(reported)
+    assert found is not None
+    assert found.tolist() == [False, True, False]
+    assert successes({}) is None
+    assert successes({"final_info": {"length": np.array([1, 2, 3])}}) is None
+
+
+def test_statistics_of_environments_that_report_no_success_have_none() -> None:
+    statistics = EpisodeStatistics(2, "rooms")
+    always = np.ones(2, dtype=np.bool_)
+    for _ in range(200):
+        statistics.add(np.ones(2), always, None, np.array([1, 3]))
+    assert statistics.success_rate() is None
+    assert "rollout/success_rate" not in statistics.metrics()
+    assert statistics.metrics()["rollout/rooms"] == 2

@@ -153,7 +153,7 @@ def test_environments_that_cannot_save_restart_with_an_empty_memory(
     rollout = resumed.collector.collect()
     assert all(layer.time.shape[1] == 0 for layer in rollout.state.layers)
     assert torch.equal(rollout.window.episode_start[:, 0], rollout.window.time[:, 0])
-    np.testing.assert_array_equal(rollout.observation[0], resumed.envs.first_observation)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(rollout.observation[0][0], resumed.envs.first_observation)  # type: ignore[attr-defined]
     assert_same(resumed.learner.optimizer.state_dict()["state"], before.learner.optimizer.state_dict()["state"])
 
 

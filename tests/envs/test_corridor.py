@@ -16,18 +16,14 @@ from minigrid.minigrid_env import MiniGridEnv
 import rlmem  # noqa: F401  registers the environments
 from rlmem.envs.corridor import CorridorEnv
 from rlmem.envs.corridor_drawing import choose_fold, draw_frame, draw_view
-from rlmem.envs.corridor_specification import COLOURS, EAST, NORTH, SIDES, SOUTH, WEST, Layout
+from rlmem.envs.corridor_specification import SIDES, Layout
+from rlmem.envs.grid_world import COLOURS, EAST, NORTH, SOUTH, WEST
 from rlmem.envs.registration import register_envs
 from rlmem.envs.vocabulary import WORDS, describe
 
 LAYOUT = {"length": 4, "object_colour": "blue", "red_door": "north"}
 # pygame's own complaint inside MiniGrid's window, where a machine has few fonts
 FEW_FONTS = pytest.mark.filterwarnings("ignore:The system font:UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def _no_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
 
 
 @FEW_FONTS
@@ -100,9 +96,7 @@ def test_an_option_forces_its_own_field_only() -> None:
     for seed in range(20):
         free.reset(seed=seed)
         forced.reset(seed=seed, options={"length": 9})
-        assert free._layouts is not None
-        assert forced._layouts is not None
-        assert forced._layouts.in_words(0) == free._layouts.in_words(0)._replace(length=9)
+        assert forced.episodes.layouts.in_words(0) == free.episodes.layouts.in_words(0)._replace(length=9)
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rlmem.envs.corridor_specification import (
-    ACTIONS,
-    COLOURS,
     SIDES,
     CorridorRules,
     Layout,
     Layouts,
-    concatenate_layouts,
     draw_layouts,
     observation_codes,
     observe,
     transition,
 )
+from rlmem.envs.grid_world import ACTIONS, COLOURS, concatenate_layouts
 from rlmem.envs.vocabulary import decode_words, encode_words
 
 layouts_in_words = st.builds(Layout, st.integers(3, 12), st.sampled_from(COLOURS), st.sampled_from(SIDES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -14,16 +15,12 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import rlmem  # noqa: F401  registers the environments
 from rlmem.envs.corridor import CorridorEnv
-from rlmem.envs.corridor_specification import (
-    EAST,
-    WEST,
-    IntArray,
-    Layout,
-    Layouts,
-    concatenate_layouts,
-    draw_layouts,
-)
+from rlmem.envs.corridor_specification import Layout, Layouts, draw_layouts
 from rlmem.envs.corridor_vector import VectorCorridorEnv
+from rlmem.envs.grid_world import EAST, WEST, IntArray, concatenate_layouts
+
+Equal = Callable[[Any, Any], bool]
+InfosAssertion = Callable[[dict[str, Any], dict[str, Any]], None]
 
 
 class OwnGenerators(VectorCorridorEnv):
@@ -34,21 +31,6 @@ class OwnGenerators(VectorCorridorEnv):
 
     def _draw_layouts(self, rows: IntArray) -> Layouts:
         return concatenate_layouts([draw_layouts(self.rules, self.generators[row], 1) for row in rows])
-
-
-def assert_equal_infos(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Compare infos, names, masks, types and all; ``final_obs`` where its mask is True."""
-    assert set(ours) == set(theirs)
-    for name, value in theirs.items():
-        if isinstance(value, dict):
-            assert_equal_infos(ours[name], value)
-        elif name == "final_obs":
-            ended = theirs["_final_obs"]
-            assert np.array_equal(ours[name][ended], np.stack(list(value[ended])))
-            assert not ours[name][~ended].any()
-        else:
-            assert ours[name].dtype == value.dtype, name
-            assert np.array_equal(ours[name], value), name
 
 
 def draw_actions(generator: np.random.Generator, num_envs: int) -> IntArray:
@@ -66,7 +48,9 @@ def draw_actions(generator: np.random.Generator, num_envs: int) -> IntArray:
         (8, 2500, {"min_length": 3, "max_length": 3, "max_episode_steps": 7}),
     ],
 )
-def test_equal_to_single_environments(num_envs: int, num_steps: int, arguments: dict[str, Any]) -> None:
+def test_equal_to_single_environments(
+    assert_equal_infos: InfosAssertion, num_envs: int, num_steps: int, arguments: dict[str, Any]
+) -> None:
     singles = SyncVectorEnv([lambda: CorridorEnv(**arguments)] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
     batch = OwnGenerators(num_envs, **arguments)
     batch.seed_rows(5)
@@ -122,14 +106,13 @@ def test_gymnasiums_own_batches_of_the_single_environment(mode: str) -> None:
 
 
 def words_of(env: VectorCorridorEnv) -> list[Layout]:
-    return [env._layouts.in_words(row) for row in range(env.num_envs)]
+    return [env.episodes.layouts.in_words(row) for row in range(env.num_envs)]
 
 
 def layout_of_single(seed: int, **arguments: Any) -> Layout:
     env = CorridorEnv(**arguments)
     env.reset(seed=seed)
-    assert env._layouts is not None
-    return env._layouts.in_words(0)
+    return env.episodes.layouts.in_words(0)
 
 
 def test_seeds_give_the_single_environments_layouts() -> None:
@@ -146,16 +129,7 @@ def play(env: VectorCorridorEnv, num_steps: int, seed: int = 0) -> list[Any]:
     return [env.step(draw_actions(generator, env.num_envs)) for _ in range(num_steps)]
 
 
-def equal(ones: Any, others: Any) -> bool:
-    """Whether two nests of arrays are the same to the bit."""
-    if isinstance(ones, dict):
-        return set(ones) == set(others) and all(equal(value, others[name]) for name, value in ones.items())
-    if isinstance(ones, list | tuple):
-        return len(ones) == len(others) and all(map(equal, ones, others))
-    return bool(np.array_equal(ones, others) and np.asarray(ones).dtype == np.asarray(others).dtype)
-
-
-def test_seeds_determine_later_layouts() -> None:
+def test_seeds_determine_later_layouts(equal: Equal) -> None:
     arguments = {"max_length": 20, "max_episode_steps": 40}
     runs = []
     for seed in (1, 1, 2):
@@ -180,7 +154,11 @@ def test_autoreset_layouts_are_uniform() -> None:
     fields = []
     for _ in range(10):
         env.step(np.full(2000, WEST))
-        fields.append(np.stack([env._layouts.length - 3, env._layouts.object_colour, env._layouts.red_door]))
+        fields.append(
+            np.stack(
+                [env.episodes.layouts.length - 3, env.episodes.layouts.object_colour, env.episodes.layouts.red_door]
+            )
+        )
     counts = np.zeros((4, 2, 2))
     np.add.at(counts, tuple(np.concatenate(fields, axis=1)), 1)
     chi_square = ((counts - 1250) ** 2 / 1250).sum()
@@ -205,14 +183,14 @@ def test_reset_mask_restarts_some_and_leaves_the_rest() -> None:
     assert (after[0], after[2]) == (before[0], before[2])
     assert after[1] == layout_of_single(51, min_length=8)._replace(length=11)
     assert after[3] == layout_of_single(53, min_length=8)._replace(length=13)
-    assert env._columns.tolist() == [1, 0, 1, 0]
-    assert env._steps.tolist() == [1, 0, 1, 0]
+    assert env.episodes.state_arrays()["columns"].tolist() == [1, 0, 1, 0]
+    assert env.episodes.steps.tolist() == [1, 0, 1, 0]
     assert infos["_length"].tolist() == mask.tolist()
     assert infos["length"].tolist() == [0, 11, 0, 13]
     assert options["reset_mask"] is mask, "the caller's options stay as they are"
 
 
-def test_results_are_fresh_arrays() -> None:
+def test_results_are_fresh_arrays(equal: Equal) -> None:
     env = make_vec(4, max_length=5, max_episode_steps=3)
     returned: list[Any] = [env.reset(seed=0)]
     copies = copy.deepcopy(returned)
@@ -227,12 +205,12 @@ def test_results_are_fresh_arrays() -> None:
 
 
 @pytest.mark.parametrize("through_json", [False, True])
-def test_a_saved_state_continues_to_the_bit(through_json: bool) -> None:
+def test_a_saved_state_continues_to_the_bit(equal: Equal, through_json: bool) -> None:
     arguments = {"max_length": 20, "max_episode_steps": 40}
     env, other = make_vec(8, **arguments), make_vec(8, **arguments)
     env.reset(seed=6)
     play(env, 101)
-    assert (env._columns > 0).any(), "mid-episode"
+    assert (env.episodes.state_arrays()["columns"] > 0).any(), "mid-episode"
     state: Any = env.state_dict()
     expected = play(env, 200, seed=9)
     assert sum("final_obs" in step[-1] for step in expected) > 10
@@ -253,7 +231,7 @@ def test_a_saved_state_continues_to_the_bit(through_json: bool) -> None:
         ({"generator": None}, "lacks \\['generator'\\]"),
     ],
 )
-def test_a_foreign_state_is_refused(change: dict[str, Any], message: str) -> None:
+def test_a_foreign_state_is_refused(equal: Equal, change: dict[str, Any], message: str) -> None:
     env = make_vec(4)
     env.reset(seed=0)
     state = {name: value for name, value in (env.state_dict() | change).items() if value is not None}
@@ -281,7 +259,7 @@ def test_bad_actions_are_refused(actions: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
-def test_actions_of_any_integer_kind(dtype: type[np.integer[Any]]) -> None:
+def test_actions_of_any_integer_kind(equal: Equal, dtype: type[np.integer[Any]]) -> None:
     env, other = make_vec(4, max_length=4), make_vec(4, max_length=4)
     env.reset(seed=0)
     other.reset(seed=0)

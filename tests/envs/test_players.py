@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rlmem.envs.corridor import CorridorEnv
-from rlmem.envs.corridor_specification import ACTIONS, COLOURS, EAST, NORTH, SIDES, SOUTH
+from rlmem.envs.corridor_specification import SIDES
 from rlmem.envs.corridor_vector import VectorCorridorEnv
+from rlmem.envs.grid_world import ACTIONS, COLOURS, EAST, NORTH, SOUTH
 from rlmem.envs.players import MemorylessPlayer, OraclePlayer, Player, RandomPlayer
 
 NUM_EPISODES = 4096

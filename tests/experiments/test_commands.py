@@ -91,11 +91,11 @@ def test_dry_run(rlmem: Command, here: Path) -> None:
 
 def test_predicted_memory_grows_with_what_it_depends_on() -> None:
     config = find_preset("corridor")
-    memory = predicted_memory(config, 1000)
+    memory = predicted_memory(config, 1000, 504)
     assert memory["weights"] == 4 * 1000 * 4  # weights, gradients, Adam's two moments
-    wide = predicted_memory(replace(config, run=replace(config.run, num_envs=128)), 1000)
+    wide = predicted_memory(replace(config, run=replace(config.run, num_envs=128)), 1000, 504)
     assert all(wide[name] == 2 * memory[name] for name in ("window", "memory", "activations"))
-    long = predicted_memory(replace(config, model=replace(config.model, max_span=400)), 1000)
+    long = predicted_memory(replace(config, model=replace(config.model, max_span=400)), 1000, 504)
     assert long["memory"] == memory["memory"] * 416 / 216
 
 

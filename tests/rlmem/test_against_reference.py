@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
@@ -13,6 +14,7 @@ from rlmem.memory_state import EMPTY_TIME, LayerMemory, MemoryState
 from rlmem.model_config import MemoryKind, ModelConfig
 from rlmem.transformer import TransformerLayer
 from rlmem.window import Window
+from rlmem.word_space import WordSpace
 
 BATCH, QUERY, START = 3, 14, 400_000_000
 WORDS = ("agent", "block", "door", "object", "red", "blue")
@@ -25,7 +27,7 @@ def make_policy(kind: MemoryKind, *, charge: bool = True) -> ActorCritic:
         model=12, heads=3, feedforward=10, position_reach=5, memory=kind, max_span=8, ramp=3,
         initial_span_fraction=(0.4, 0.3), charge_at_episode_end=charge,
     )  # fmt: skip
-    policy = ActorCritic(config, WORDS, 9, 4).double()
+    policy = ActorCritic(config, WordSpace(3, 3, WORDS), Discrete(4)).double()
     for name, parameter in policy.named_parameters():
         if name.endswith(("memory.weight", "embedding", "norm.weight", "heads.weight", "heads.bias")):
             parameter.data += 0.5 * torch.randn_like(parameter)
@@ -108,7 +110,7 @@ def reference(
         for t in range(QUERY):
             start = START + t if is_first[row, t] else start
             starts.append(start)
-        embedding = policy.encoder.embedding
+        embedding = next(policy.encoder.parameters())
         hidden = [
             torch.einsum("cw,cwm->m", observation[row, t].flatten(0, 1).double(), embedding) for t in range(QUERY)
         ]
@@ -151,10 +153,10 @@ def test_forward_and_gradients(kind: MemoryKind, charge: bool) -> None:
     window = Window.following(state, is_first, is_last)
     target = torch.randn(BATCH, QUERY, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 
-    output = policy(observation, state, window)
+    output = policy((observation,), state, window)
     cost = policy.core.auxiliary_loss(output.traces, window)
     slow_logits, slow_value, slow_cost = reference(policy, observation, state, is_first, is_last)
-    assert relative_difference(output.logits, slow_logits) < 1e-10
+    assert relative_difference(output.action_outputs, slow_logits) < 1e-10
     assert relative_difference(output.value, slow_value) < 1e-10
     assert abs(float(cost.detach()) - float(slow_cost.detach())) < 1e-10
     if kind == "expire_span":
@@ -166,7 +168,7 @@ def test_forward_and_gradients(kind: MemoryKind, charge: bool) -> None:
         return {name: p.grad.clone() for name, p in policy.named_parameters() if p.grad is not None}
 
     slow = gradients(slow_logits, slow_value, slow_cost)
-    fast = gradients(output.logits, output.value, cost)
+    fast = gradients(output.action_outputs, output.value, cost)
     assert set(fast) == set(slow) == {name for name, _ in policy.named_parameters()}
     for name in slow:
         assert relative_difference(fast[name], slow[name]) < 1e-9, name
@@ -178,7 +180,7 @@ def test_the_span_gradient_reaches_old_memories() -> None:
     state = make_state(policy)
     observation, is_first, _ = make_inputs()
     is_first = torch.zeros_like(is_first)
-    output = policy(observation[:, :1], state, Window.following(state, is_first[:, :1]))
+    output = policy((observation[:, :1],), state, Window.following(state, is_first[:, :1]))
     output.value.sum().backward()
     memory = policy.core.layer_list()[0].memory
     assert isinstance(memory.weight, torch.nn.Parameter)

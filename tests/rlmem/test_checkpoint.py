@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from safetensors.torch import save_file
 
 from rlmem.actor_critic import ActorCritic
 from rlmem.checkpoint import CheckpointError, load_policy, load_tensors, save_policy, save_tensors
 from rlmem.model_config import ModelConfig
+from rlmem.word_space import WordSpace
 
 
 @pytest.fixture
 def policy() -> ActorCritic:
     torch.manual_seed(0)
-    return ActorCritic(ModelConfig(model=8, heads=2, ramp=3, max_span=9), ("agent", "block"), 9, 4)
+    return ActorCritic(
+        ModelConfig(model=8, heads=2, ramp=3, max_span=9), WordSpace(3, 3, ("agent", "block")), Discrete(4)
+    )
 
 
 def test_round_trip(policy: ActorCritic, tmp_path: Path) -> None:
@@ -24,7 +28,8 @@ def test_round_trip(policy: ActorCritic, tmp_path: Path) -> None:
     save_policy(policy, path)
     loaded = load_policy(path)
     assert loaded.config == policy.config
-    assert loaded.encoder.words == policy.encoder.words
+    assert loaded.observation_space == policy.observation_space
+    assert loaded.action_space == policy.action_space
     for name, tensor in policy.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]

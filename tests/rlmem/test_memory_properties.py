@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
 from rlmem.memory_state import EMPTY_TIME, LayerMemory, MemoryState
 from rlmem.model_config import MemoryKind, ModelConfig
 from rlmem.window import Window
+from rlmem.word_space import WordSpace
 
 WORDS = tuple("abcdef")
 BATCH, STEPS = 5, 100
@@ -28,7 +30,7 @@ def make_policy(kind: MemoryKind, dtype: torch.dtype = torch.float64) -> ActorCr
         model=16, heads=2, feedforward=24, position_reach=9, memory=kind, max_span=12, ramp=4,
         initial_span_fraction=(0.3,),
     )  # fmt: skip
-    policy = ActorCritic(config, WORDS, 9, 4).to(dtype)
+    policy = ActorCritic(config, WordSpace(3, 3, WORDS), Discrete(4)).to(dtype)
     for name, parameter in policy.named_parameters():
         if name.endswith("memory.weight"):
             parameter.data.normal_(generator=torch.Generator().manual_seed(1))
@@ -61,9 +63,9 @@ def run_windows(
     for start in range(0, observation.shape[1], size):
         part = slice(start, start + size)
         window = Window.following(state, is_first[:, part])
-        output = policy(observation[:, part], state, window)
+        output = policy((observation[:, part],), state, window)
         state = policy.core.carry(state, output.layer_inputs, window, delete=delete)
-        logits.append(output.logits)
+        logits.append(output.action_outputs)
         values.append(output.value)
     return torch.cat(logits, 1), torch.cat(values, 1), state
 
@@ -76,7 +78,7 @@ def act(
     for start in range(0, observation.shape[1], size):
         cache = policy.open(state, size)
         for time in range(start, start + size):
-            step_logits, step_value, _ = cache.step(observation[:, time], is_first[:, time])
+            step_logits, step_value, _ = cache.step((observation[:, time],), is_first[:, time])
             logits.append(step_logits)
             values.append(step_value)
         window = Window.following(state, is_first[:, start : start + size])
@@ -144,7 +146,7 @@ def test_4_nothing_crosses_an_episode_boundary(kind: MemoryKind) -> None:
     state = staggered_state(policy)
     window = Window.following(state, is_first)
 
-    inputs = policy.encoder(observation).detach().requires_grad_()
+    inputs = policy.encoder((observation,)).detach().requires_grad_()
     hidden = policy.core(inputs, state, window).hidden
     hidden[:, 12:].sum().backward()
     assert inputs.grad is not None
@@ -153,7 +155,7 @@ def test_4_nothing_crosses_an_episode_boundary(kind: MemoryKind) -> None:
 
     changed = observation.clone()
     changed[:, :12] = 1 - changed[:, :12]
-    before, after = (policy(x, state, window).logits[:, 12:] for x in (observation, changed))
+    before, after = (policy((x,), state, window).action_outputs[:, 12:] for x in (observation, changed))
     assert torch.equal(before, after)
     for size in (4, 20):  # the boundary inside a later window, and in the same one
         old, new = (run_windows(policy, state, x, is_first, size)[0][:, 12:] for x in (observation, changed))
@@ -192,8 +194,8 @@ def test_5_empty_slots_change_nothing(kind: MemoryKind) -> None:
     def gradient(s: MemoryState) -> Tensor:
         policy.zero_grad()
         window = Window.following(s, is_first)
-        output = policy(observation, s, window)
-        (output.logits.sum() + policy.core.auxiliary_loss(output.traces, window)).backward()
+        output = policy((observation,), s, window)
+        (output.action_outputs.sum() + policy.core.auxiliary_loss(output.traces, window)).backward()
         return torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
 
     assert largest(gradient(state), gradient(garbage)) < 1e-8
@@ -223,10 +225,10 @@ def test_7_the_bootstrap_sees_what_acting_would(kind: MemoryKind, ends_episode: 
     reached = run_windows(policy, state, observation[:, :20], is_first[:, :20], 20)[2]
     cache = policy.open(reached, 20)
     for time in range(20, 40):
-        value_there = cache.peek(observation[:, time])
+        value_there = cache.peek((observation[:, time],))
         if time > 20 and ends_episode:  # a final observation in the old episode is never stored
-            cache.peek(1 - observation[:, time])
-        _, value, _ = cache.step(observation[:, time], is_first[:, time])
+            cache.peek((1 - observation[:, time],))
+        _, value, _ = cache.step((observation[:, time],), is_first[:, time])
         if not is_first[:, time].any():
             assert largest(value_there, value) < 1e-10
     _, expected, _ = run_windows(policy, state, observation, is_first, 20)
@@ -239,12 +241,12 @@ def test_memory_size_counts_what_a_query_sees(kind: MemoryKind) -> None:
     observation, is_first = make_steps()
     state = staggered_state(policy)
     window = Window.following(state, is_first)
-    traces = policy(observation, state, window).traces
+    traces = policy((observation,), state, window).traces
     counted = torch.stack(
         [(trace.log_mask > -torch.inf).sum(2) - 1 for trace in traces], dim=2
     )  # (batch, query, layers)
     cache = policy.open(state, STEPS)
-    sizes = torch.stack([cache.step(observation[:, t], is_first[:, t])[2] for t in range(STEPS)], dim=1)
+    sizes = torch.stack([cache.step((observation[:, t],), is_first[:, t])[2] for t in range(STEPS)], dim=1)
     assert torch.equal(sizes, counted)
     assert counted[0].max() >= 4
     assert (counted[is_first] == 0).all()
