@@ -66,7 +66,7 @@ class EpisodeStatistics:
         """Means over the recent episodes, under SB3's names; empty before the first one ended."""
         if not self.returns:
             return {}
-        reported = {f"rollout/{self.score}": self.scores, "rollout/success_rate": self.successes}
+        reported: dict[str, deque[Any]] = {f"rollout/{self.score}": self.scores, "rollout/success_rate": self.successes}
         return {
             **{name: float(np.mean(values)) for name, values in reported.items() if values},
             "rollout/ep_rew_mean": float(np.mean(self.returns)),

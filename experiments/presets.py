@@ -78,14 +78,15 @@ _PORTAL_PAPER = TrainConfig(
     model=ModelConfig(max_span=100, ramp=16, charge_at_episode_end=False),
 )
 
-# Where nothing is known of the environment: few environments, and memory that costs next to nothing.
+# Where nothing is known of the environment: memory that costs little, the first layer's spans long and the second's short
+# as on the Corridor.
 _GYMNASIUM = TrainConfig(
     task=GYMNASIUM,
     preset=GYMNASIUM,
     environment=GymnasiumOptions(),
-    run=RunConfig(num_envs=16),
+    run=RunConfig(num_envs=32),
     learner=LearnerConfig(norm_value_loss=True),
-    model=ModelConfig(max_span=100, ramp=16),
+    model=ModelConfig(max_span=100, ramp=16, initial_span_fraction=_FRACTIONS),
 )
 
 PRESETS: dict[str, dict[str, TrainConfig]] = {

@@ -15,6 +15,7 @@ from rlmem.errors import RlmemError, UsageError
 from rlmem.experiments.atomic_files import sync, write_json
 from rlmem.experiments.checkpoints import Checkpoints
 from rlmem.experiments.provenance import provenance
+from rlmem.experiments.tasks import GymnasiumOptions
 from rlmem.experiments.train_config import ConfigError, TrainConfig
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -75,6 +76,13 @@ class RunDirectory:
             except BlockingIOError as error:
                 raise RlmemError(f"{self.path} is being trained by another process; stop that one first") from error
             yield
+
+
+def experiment_name(config: TrainConfig) -> str:
+    """The folder of runs that belong together: the task's name, or the environment's id made fit for a folder."""
+    if isinstance(config.environment, GymnasiumOptions):
+        return re.sub(r"[^\w.+-]+", "-", config.environment.env_id).strip("-")
+    return config.task
 
 
 def default_name(config: TrainConfig) -> str:

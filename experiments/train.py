@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 
 from rlmem.agents.learner import DivergedError
+from rlmem.envs.workers import EnvironmentFailedError
 from rlmem.errors import UsageError
 from rlmem.experiments.arguments import RunArgument, Switch, TrainArguments, parse, parse_train
 from rlmem.experiments.device import choose_device
 from rlmem.experiments.dry_run import print_dry_run
 from rlmem.experiments.interruption import Interruption
-from rlmem.experiments.run_directory import RunDirectory, find_run, is_pretrained
+from rlmem.experiments.run_directory import RunDirectory, experiment_name, find_run, is_pretrained
 from rlmem.experiments.train_config import TrainConfig
-from rlmem.experiments.training_run import TrainingRun
+from rlmem.experiments.training_run import TrainingRun, make_policy
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def train(argv: Sequence[str]) -> int:
     if arguments.dry_run:
         print_dry_run(resolve(arguments.config))
         return 0
-    directory = create_run(arguments, arguments.config.task)
+    directory = create_run(arguments, experiment_name(arguments.config))
     return train_to_the_end(directory, None, quiet=arguments.quiet)
 
 
@@ -61,6 +62,7 @@ def resume(argv: Sequence[str]) -> int:
 def create_run(arguments: TrainArguments, experiment: str) -> RunDirectory:
     """Make a new run's folder, after everything about its configuration was found possible."""
     config = resolve(arguments.config)
+    make_policy(config)  # refuses environments that cannot be made, and spaces that nothing serves
     return RunDirectory.create(config, Path(arguments.output), experiment, arguments.name)
 
 
@@ -79,8 +81,8 @@ def train_to_the_end(directory: RunDirectory, checkpoint: Path | None, *, quiet:
         run = TrainingRun.begin(directory, quiet=quiet) if checkpoint is None else _resume(directory, checkpoint, quiet)
         try:
             loop(run, interruption)
-        except DivergedError as error:
-            raise _with_advice(error, directory) from error
+        except (DivergedError, EnvironmentFailedError) as error:
+            raise type(error)(f"{error}; {_last_checkpoint(directory)}") from error
         finally:
             run.close()
     if not run.trainer.is_finished:
@@ -133,9 +135,8 @@ def _resume(directory: RunDirectory, checkpoint: Path, quiet: bool) -> TrainingR
     return run
 
 
-def _with_advice(error: DivergedError, directory: RunDirectory) -> DivergedError:
+def _last_checkpoint(directory: RunDirectory) -> str:
     steps = directory.checkpoints.steps()
-    last = f"the last good checkpoint is {directory.checkpoints.folder / f'step_{steps[-1]}'}" if steps else (
-        "there is no checkpoint yet"
-    )  # fmt: skip
-    return DivergedError(f"{error}; {last}")
+    if not steps:
+        return "there is no checkpoint yet"
+    return f"the last good checkpoint is {directory.checkpoints.folder / f'step_{steps[-1]}'}"

@@ -126,6 +126,7 @@ def test_deterministic_results_are_those_of_each_seed_alone(
         result = evaluate(policy, make_envs, SEEDS, deterministic=True, batch=batch, word="object")
         assert result.returns.tolist() == [one.total_reward for one in plays]
         assert result.lengths.tolist() == [one.length for one in plays]
+        assert result.successes is not None
         assert result.successes.tolist() == [one.is_success for one in plays]
         assert result.infos["length"].tolist() == [one.corridor_length for one in plays]
         assert result.infos["is_success"].tolist() == [one.is_success for one in plays]

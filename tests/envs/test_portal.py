@@ -12,6 +12,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from minigrid.core.constants import COLORS
+from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
 import rlmem  # noqa: F401  registers the environments
@@ -172,12 +173,12 @@ def test_a_video_is_recorded(tmp_path: Path) -> None:
     if importlib.util.find_spec("moviepy") is None:
         pytest.skip("Gymnasium's RecordVideo needs moviepy, which is not installed")
     env = gym.wrappers.RecordVideo(
-        gym.make("rlmem/MultiRoomPortal-v0", render_mode="rgb_array"), str(tmp_path), disable_logger=True
+        gym.make("rlmem/MultiRoomPortal-v0", render_mode="rgb_array"), str(tmp_path / "videos"), disable_logger=True
     )
     env.reset(seed=0)
     walk(env, [WEST] * 6)
-    env.close()
-    assert len(list(tmp_path.glob("*.mp4"))) == 1
+    env.close()  # type: ignore[no-untyped-call]
+    assert len(list((tmp_path / "videos").glob("*.mp4"))) == 1
 
 
 def test_text_shows_room_and_words() -> None:
@@ -225,15 +226,21 @@ def test_captions_fit_and_differ() -> None:
 
 def test_minigrids_grid_is_the_room_that_the_agent_is_in() -> None:
     env = PortalEnv()
+
+    def west_door() -> WorldObj:
+        door = env.grid.get(0, 3)
+        assert door is not None
+        return door
+
     env.reset(options={**WEST_IS_RIGHT, "west_colour": ["red"] + ["blue"] * 49})
     walk(env, [WEST, WEST])
     assert env.agent_pos == (1, 3)
-    assert env.grid.get(0, 3).color == "red"
+    assert west_door().color == "red"
     env.step(WEST)
     assert env.agent_pos == (3, 3)
-    assert env.grid.get(0, 3).color == "blue"
+    assert west_door().color == "blue"
     env.reset(options=WEST_IS_RIGHT)
-    assert env.grid.get(0, 3).color == "red"
+    assert west_door().color == "red"
 
 
 def test_the_agents_view_is_drawn() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from rlmem.envs.grid_world import EAST, WEST
+from rlmem.envs.grid_world import EAST, WEST, FloatArray
 from rlmem.envs.players import Player, RandomPlayer
 from rlmem.envs.portal import PortalEnv
 from rlmem.envs.portal_players import PortalOracle
@@ -14,7 +16,7 @@ from rlmem.envs.portal_vector import VectorPortalEnv
 NUM_EPISODES = 400
 
 
-def first_episodes(player: Player, **arguments: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def first_episodes(player: Player, **arguments: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Play one episode of every row; (rooms visited, return, whether it was truncated), each (NUM_EPISODES,)."""
     env = VectorPortalEnv(NUM_EPISODES, **arguments)
     observations, _ = env.reset(seed=0)
@@ -32,7 +34,7 @@ def first_episodes(player: Player, **arguments: int) -> tuple[np.ndarray, np.nda
     return rooms, returns, truncated
 
 
-def assert_mean(values: np.ndarray, expected: float, slack: float) -> None:  # type: ignore[type-arg]
+def assert_mean(values: FloatArray, expected: float, slack: float) -> None:
     """The mean is `expected`, up to four standard errors and what `expected` itself may be off."""
     bound = slack + 4 * values.std() / np.sqrt(len(values))
     assert abs(values.mean() - expected) < bound, f"{values.mean():.2f} is not {expected} +- {bound:.2f}"

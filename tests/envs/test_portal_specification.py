@@ -112,9 +112,8 @@ def test_the_slow_world_meets_every_kind_of_event() -> None:
         west, right = ([COLOURS[index] for index in field[0]] for field in vars(layouts).values())
         slow, progress, has_ended = SlowPortal(5, west, right), first_progress(rules, 1), False
         while not has_ended:
-            # Anywhere first, then straight at a door; from the room's edges it may be a wall.
             action = ACTIONS[generator.choice([0, 1, 2, 3], p=[0.1, 0.1, 0.4, 0.4])]
-            for _ in range(3):
+            for _ in range(generator.integers(1, 4)):
                 room = slow.room
                 actions = np.array([ACTIONS.index(action)])
                 progress, rewards, terminations, successes = transition(progress, layouts, actions, rules)
