@@ -29,11 +29,12 @@ from rlmem.experiments.train_config import TrainConfig
 from rlmem.experiments.training_run import make_policy, make_trainer
 
 _MANY_ENVS = 1024
+_BATCH_TASKS = ("corridor", "portal")
 
 
 @dataclass(frozen=True)
 class BenchArguments:
-    """Measure speed and memory: Corridor, the plain preset's model, a live memory of about 25, medians of repeats."""
+    """Measure speed and memory: batch environments; Corridor's model at a live memory of about 25; medians of repeats."""
 
     num_envs: int = 64
     """Environments played at once."""
@@ -64,8 +65,9 @@ def run(argv: Sequence[str]) -> int:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     figures: dict[str, float] = {}
-    for num_envs in sorted({arguments.num_envs, _MANY_ENVS}):
-        figures[f"environment_steps_per_second_{num_envs}_envs"] = measure_environment(num_envs, arguments)
+    for task in _BATCH_TASKS:
+        for num_envs in sorted({arguments.num_envs, _MANY_ENVS}):
+            figures[f"{task}_steps_per_second_{num_envs}_envs"] = measure_environment(task, num_envs, arguments)
     for algorithm in get_args(Algorithm)[::-1]:
         figures |= measure_training(bench_config(algorithm, device, arguments), arguments.repeats)
     figures["peak_memory_mib"] = peak_memory_mib()
@@ -105,14 +107,15 @@ def bench_config(algorithm: Algorithm, device: Device, arguments: BenchArguments
     )
 
 
-def measure_environment(num_envs: int, arguments: BenchArguments) -> float:
-    """Environment steps a second of the batch Corridor alone, random actions.
+def measure_environment(task: str, num_envs: int, arguments: BenchArguments) -> float:
+    """Environment steps a second of a batch environment alone, random actions.
 
     Args:
+        task: a name of `TASKS`.
         num_envs: environments in the batch.
         arguments: how many steps and repeats.
     """
-    envs = make_envs("corridor", find_preset("corridor").environment, num_envs)
+    envs = make_envs(task, find_preset(task).environment, num_envs)
     envs.reset(seed=0)
     actions = np.random.default_rng(0).integers(0, 4, (arguments.env_steps, num_envs))
 

@@ -86,6 +86,17 @@ def test_the_second_mistake_in_one_room_ends_the_episode() -> None:
     assert decode_words(final)[1][1] == ("agent", "room-1")
 
 
+def test_a_new_episode_starts_without_mistakes_and_in_room_1() -> None:
+    env = PortalEnv()
+    for _ in range(3):
+        env.reset(options=WEST_IS_RIGHT)
+        _, _, terminated, _, info = walk(env, [WEST, WEST, WEST, EAST, EAST, EAST])  # a mistake in room 2
+        assert not terminated
+        assert info["rooms_visited"] == 2
+        _, _, terminated, _, info = walk(env, [EAST] * 3)  # and one in room 1
+        assert not terminated
+
+
 def test_rooms_stay_the_same_and_walls_hold() -> None:
     env = PortalEnv(room_size=3)
     env.reset(options={**WEST_IS_RIGHT, "west_colour": "blue"})

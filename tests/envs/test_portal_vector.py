@@ -125,6 +125,18 @@ def test_final_infos_are_the_ended_episodes() -> None:
     assert not infos["final_obs"][2].any()
 
 
+def test_autoreset_starts_without_mistakes() -> None:
+    """Episodes of one visit: a mistake in the first room is the first of its episode every time."""
+    env = make_vec(200, max_episode_steps=3)
+    env.reset(seed=0)
+    for _ in range(5):
+        for _ in range(3):
+            _, _, terminations, truncations, _ = env.step(np.full(200, WEST))
+            assert not terminations.any()
+        assert truncations.all()
+        assert not env.episodes.state_arrays()["has_erred"].any()
+
+
 def layout_of_single(seed: int) -> list[list[int]]:
     env = PortalEnv()
     env.reset(seed=seed)
