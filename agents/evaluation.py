@@ -16,6 +16,7 @@ from rlmem.agents.first_episodes import FirstEpisodes, Outcome, VectorEnv, play_
 from rlmem.agents.memory_metrics import shows_word, spans
 from rlmem.errors import check
 from rlmem.memories import ExpireSpanMemory
+from rlmem.memories.limited import LimitedMemory
 from rlmem.observation_leaves import leaves
 from rlmem.window import Window
 
@@ -57,6 +58,22 @@ def with_zero_spans(policy: ActorCritic) -> ActorCritic:
     return policy
 
 
+def with_memory_limit(policy: ActorCritic, limit: int) -> ActorCritic:
+    """A copy of a policy none of whose layers sees memories more than `limit` steps old.
+
+    Raises:
+        UsageError: the policy is recurrent, and its memory has no age.
+    """
+    policy = copy.deepcopy(policy)
+    layers = policy.core.layer_list()
+    check(
+        bool(layers), f"the memory {policy.config.memory} is one state without an age, so it cannot be cut off at one"
+    )
+    for layer in layers:
+        layer.memory = LimitedMemory(layer.memory, limit)
+    return policy
+
+
 def evaluate(
     policy: ActorCritic,
     make_envs: Callable[[int], VectorEnv],
@@ -92,8 +109,8 @@ def evaluate(
 
 
 def _span_means(totals: Tensor, word: str | None) -> dict[str, tuple[float, ...]]:
-    """totals: (2, 2, layers), sum and count of the spans of the word's steps and of the others."""
-    if word is None or totals.shape[2] == 0:
+    """totals: (2, 2, layers), sum and count of the spans of the word's steps and of the others; 0 without spans."""
+    if word is None or not totals[:, 1].any():
         return {}
     means = (totals[:, 0] / totals[:, 1]).tolist()
     return {word: tuple(means[0]), "other": tuple(means[1])}
@@ -108,8 +125,7 @@ class _PolicyEpisodes:
         self.policy, self.episodes, self.generator, self.word = policy, episodes, generator, word
         self.device = policy.heads.weight.device
         self.size_total = np.zeros(policy.config.num_layers)
-        layers = policy.config.num_layers if policy.config.memory == "expire_span" else 0
-        self.span_total = torch.zeros(2, 2, layers, dtype=torch.float64)
+        self.span_total = torch.zeros(2, 2, policy.config.num_layers, dtype=torch.float64)
 
     def play(self) -> None:
         """Play until every row's first episode is over."""

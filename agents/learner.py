@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -27,7 +29,7 @@ class Learner:
     Args:
         policy: the actor-critic.
         config: algorithm and coefficients.
-        generator: source of the minibatches' order, on the CPU.
+        generator: source of the minibatches' order and of the memory dropout, on the CPU.
 
     Attributes:
         is_span_learning: False until the gate of the memory's cost first opens; before that the spans stay where they
@@ -79,6 +81,7 @@ class Learner:
     def _step(self, batch: Batch, rows: Tensor, alpha: float) -> dict[str, Tensor]:
         """One optimiser step on some rows, (rows,) int64; returns the metrics' means over them."""
         rows = rows.to(batch.action.device)
+        batch = replace(batch, window=self.policy.core.with_memory_dropout(batch.window, self.generator))
         self.optimizer.zero_grad(set_to_none=True)
         parts: list[dict[str, Tensor]] = []
         for chunk in rows.split(len(rows) if rows.is_cuda else _ROWS_AT_ONCE):

@@ -46,11 +46,7 @@ def spans(policy: ActorCritic, layer_inputs: tuple[Tensor, ...]) -> list[Tensor]
     Returns:
         Per layer (batch, time), in steps.
     """
-    described = [
-        layer.memory.describe(layer.attention_norm(hidden))
-        for layer, hidden in zip(policy.core.layer_list(), layer_inputs, strict=True)
-    ]
-    return [span for span in described if span is not None] or None
+    return policy.core.spans(layer_inputs)
 
 
 def memory_metrics(

@@ -25,7 +25,6 @@ from rlmem.observation_leaves import leaves, stack_leaves
 from rlmem.window import Window
 
 _FEW_ENVIRONMENTS = 128  # a step of so few is faster on one thread: its operations are too small to share
-_STEPS_BETWEEN_DELETIONS = 25  # acting drops dead memories so often; it costs time alone, results do not depend on it
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Rollout:
         is_last: (time, batch) bool, the episode ended with the step.
         final_value: (time, batch), value of the final observation where an episode was truncated, else 0.
         next_value: (batch,), value of the observation after the window.
-        layer_inputs: per layer (batch, time, model), what the memory will store.
+        layer_inputs: per layer (batch, time, width), what the memory will store.
         memory_size: (time, batch, layers) int64, how many memories each query saw beside its own step.
     """
 
@@ -108,26 +107,19 @@ class Collector:
 
     def _collect(self) -> Rollout:
         noise = self.policy.action_head.noise((self.num_steps, self.envs.num_envs), self.generator)
-        state, steps, observations, layer_inputs = self.state, [], [], []
-        for part in noise.split(_STEPS_BETWEEN_DELETIONS):
-            cache = self.policy.open(state, len(part))
-            taken = []
-            for step_noise in part:
-                observations.append(self.observation)
-                taken.append(self._step(cache, step_noise))
-            layer_inputs.append(cache.layer_inputs())
-            next_value = cache.peek(self.observation)
-            window = Window.following(state, *(stack(taken, name).t() for name in ("is_first", "is_last")))
-            state = self.policy.core.carry(state, cache.layer_inputs(), window)
-            steps += taken
+        cache = self.policy.open(self.state, self.num_steps)
+        steps, observations = [], []
+        for step_noise in noise:
+            observations.append(self.observation)
+            steps.append(self._step(cache, step_noise))
         named = {name: stack(steps, name) for name in steps[0]}
         is_first = named.pop("is_first")
         return Rollout(
             state=self.state,
             window=Window.following(self.state, is_first.t(), named["is_last"].t()),
             observation=tuple(torch.stack(leaf) for leaf in zip(*observations, strict=True)),
-            next_value=next_value,
-            layer_inputs=tuple(torch.cat(parts, dim=1) for parts in zip(*layer_inputs, strict=True)),
+            next_value=cache.peek(self.observation),
+            layer_inputs=cache.layer_inputs(),
             **named,
         )
 

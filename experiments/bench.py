@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -34,7 +35,7 @@ _BATCH_TASKS = ("corridor", "portal")
 
 @dataclass(frozen=True)
 class BenchArguments:
-    """Measure speed and memory: batch environments; Corridor's model at a live memory of about 25; medians of repeats."""
+    """Measure speed and memory: batch environments, and Corridor's model at a live memory of 25; medians of repeats."""
 
     num_envs: int = 64
     """Environments played at once."""
@@ -181,6 +182,9 @@ def _wait(tensor: torch.Tensor) -> None:
 
 def peak_memory_mib() -> float:
     """The most resident memory that this process had, in MiB."""
+    if sys.platform == "linux":  # ru_maxrss counts the parent's memory too, from before the program was started
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB here
 

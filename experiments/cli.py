@@ -16,7 +16,9 @@ COMMANDS = {
     "resume": ("go on with a run that was stopped", "rlmem.experiments.train:resume"),
     "eval": ("play evaluation episodes with a run's weights", "rlmem.experiments.evaluate_command:run"),
     "report": ("write a run's curve, evaluation and figure to keep", "rlmem.experiments.report_command:run"),
+    "compare": ("train kinds of memory and draw score against their size", "rlmem.experiments.compare_command:run"),
     "demo": ("train a small agent in minutes and show that it remembers", "rlmem.experiments.demo:run"),
+    "check": ("check a memory's properties, of a run or of a policy of yours", "rlmem.experiments.check_command:run"),
     "envs": ("list the environments", "rlmem.experiments.envs_command:run"),
     "bench": ("measure speed and memory on this machine", "rlmem.experiments.bench:run"),
 }

@@ -45,6 +45,10 @@ class EvaluateArguments:
     """Report argmax actions alone."""
     zero_spans: Switch = False
     """Force every span to 0: what the ramp alone remembers (Expire-Span)."""
+    memory_sweep: str | None = None
+    """Ages in steps, such as 0,8,32,128: play with memories beyond each age hidden from every layer."""
+    lengths: str | None = None
+    """Lengths in cells, such as 100,200,400: play corridors of each, trained lengths or longer ones."""
     checkpoint: str | None = None
     """Name of a checkpoint, such as step_64000; the newest if not given."""
     json: Switch = False
@@ -76,6 +80,8 @@ def run(argv: Sequence[str]) -> int:
         weights = checkpoints.choose(arguments.checkpoint, f"rlmem eval {path}")
     policy = load_policy(weights / "model.safetensors", device)
     report = {"run": str(path), "checkpoint": weights.name, "seed": arguments.seed}
+    if arguments.memory_sweep is not None or arguments.lengths is not None:
+        return _run_sweeps(report, policy, task, options, arguments)
     kinds = ("argmax",) if arguments.deterministic else ("sampled", "argmax")
     report |= evaluate_policy(policy, task, options, arguments, kinds)
     if arguments.json:
@@ -150,6 +156,64 @@ def _run_player(arguments: EvaluateArguments, player: str) -> int:
     else:
         print_report(report)
     return 0
+
+
+def _run_sweeps(
+    report: dict[str, Any], policy: ActorCritic, task: str, options: TaskOptions, arguments: EvaluateArguments
+) -> int:
+    from rlmem.experiments.evaluation_sweeps import length_sweep, memory_sweep, read_numbers
+
+    if arguments.memory_sweep is not None:
+        limits = read_numbers(arguments.memory_sweep, "--memory-sweep", 0)
+        report |= memory_sweep(policy, task, options, arguments, limits)
+    if arguments.lengths is not None:
+        report |= length_sweep(policy, task, options, arguments, read_numbers(arguments.lengths, "--lengths", 3))
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print_sweeps(report, TASKS[task].score)
+    return 0
+
+
+def print_sweeps(report: dict[str, Any], score: str | None) -> None:
+    """Print what `memory_sweep` and `length_sweep` gave as tables; `score` as in `Task`."""
+    title = escape(f"{report['run']}, {report['checkpoint']}")
+    console = Console()
+    if "memory_sweep" in report:
+        table = Table(
+            "memories seen", _score_title(report["memory_sweep"][0], score), "average memory size", title=title
+        )
+        for one in report["memory_sweep"]:
+            name = "as trained" if one["limit"] is None else f"up to {one['limit']} steps old"
+            table.add_row(name, _score(one, score), f"{one['memory_size_mean']:.1f}")
+        for one in report["players"]:
+            table.add_row(f"player {one['player']}", _score(one, score), "")
+        console.print(table)
+    if "length_sweep" in report:
+        table = Table(
+            "length", _score_title(report["length_sweep"][0], score), "steps to bridge", "average memory size"
+        )
+        table.title = f"{title}; trained on lengths up to {report['trained_up_to']}"
+        for one in report["length_sweep"]:
+            size = f"{one['memory_size_mean']:.1f}"
+            table.add_row(str(one["length"]), _score(one, score), str(one["needed_reach"]), size)
+        console.print(table)
+        reach = report["reach"]
+        print(f"this memory reaches back {'without end' if reach is None else f'at most {reach} steps'}")
+
+
+def _score_title(figures: dict[str, Any], score: str | None) -> str:
+    if score is not None:
+        return f"{score.replace('_', ' ')} [95%]"
+    return "success rate [95%]" if "success_rate" in figures else "mean reward [95%]"
+
+
+def _score(figures: dict[str, Any], score: str | None) -> str:
+    if score is None and "success_rate" in figures:
+        return _rate(figures)
+    name = score or "mean_reward"
+    low, high = figures[f"{name}_interval"]
+    return f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def print_report(report: dict[str, Any]) -> None:

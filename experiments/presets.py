@@ -78,8 +78,8 @@ _PORTAL_PAPER = TrainConfig(
     model=ModelConfig(max_span=100, ramp=16, charge_at_episode_end=False),
 )
 
-# Where nothing is known of the environment: memory that costs little, the first layer's spans long and the second's short
-# as on the Corridor.
+# Where nothing is known of the environment: memory that costs little; the first layer's spans begin long and the
+# second's short, as on the Corridor.
 _GYMNASIUM = TrainConfig(
     task=GYMNASIUM,
     preset=GYMNASIUM,

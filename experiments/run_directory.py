@@ -6,7 +6,7 @@ import fcntl
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,19 +63,24 @@ class RunDirectory:
         write_json(self.path / "config.json", config.to_json())
         self.config = config
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other process from training this run; the system lets go when the process ends.
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep every other process from training this run, see `lock_folder`."""
+        return lock_folder(self.path)
 
-        Raises:
-            RlmemError: another process has it.
-        """
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RlmemError(f"{self.path} is being trained by another process; stop that one first") from error
-            yield
+
+@contextmanager
+def lock_folder(path: Path) -> Iterator[None]:
+    """Keep every other process from training in a folder; the system lets go when the process ends.
+
+    Raises:
+        RlmemError: another process has it.
+    """
+    with (path / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RlmemError(f"{path} is being trained by another process; stop that one first") from error
+        yield
 
 
 def experiment_name(config: TrainConfig) -> str:

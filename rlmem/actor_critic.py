@@ -9,12 +9,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlmem.acting import ActingCache
 from rlmem.action_heads import make_action_head
+from rlmem.core import LayerTrace
 from rlmem.encoders import make_encoder
+from rlmem.make_core import make_core
 from rlmem.memory_state import MemoryState
 from rlmem.model_config import ModelConfig
-from rlmem.transformer import LayerTrace, MemoryTransformer
 from rlmem.window import Window
 
 Observation = tuple[Tensor, ...]
@@ -57,7 +57,7 @@ class ActorCritic(nn.Module):
         self.config = config
         self.observation_space, self.action_space = observation_space, action_space
         self.encoder = make_encoder(observation_space, config.model)
-        self.core = MemoryTransformer(config)
+        self.core = make_core(config)
         self.action_head = make_action_head(action_space)
         outputs = self.action_head.num_outputs
         self.heads = nn.Linear(config.model, outputs + 1)  # the action head's, then the value
@@ -89,7 +89,7 @@ class ActorCritic(nn.Module):
 
 
 class PolicyCache:
-    """Acting step by step; see `ActingCache`.
+    """Acting step by step; see `rlmem.acting.ActingCache`.
 
     Args:
         policy: the actor-critic, whose weights must not change while the cache is open.
@@ -99,7 +99,7 @@ class PolicyCache:
 
     def __init__(self, policy: ActorCritic, state: MemoryState, num_steps: int) -> None:
         self._policy = policy
-        self._cache = ActingCache(policy.core, state, num_steps)
+        self._cache = policy.core.open(state, num_steps)
 
     @torch.no_grad()
     def step(self, observation: Observation, is_first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,7 +110,7 @@ class PolicyCache:
             is_first: (batch,) bool, True where the step begins an episode.
 
         Returns:
-            action_outputs (batch, outputs), value (batch,), memory_size (batch, layers) int64 as in `ActingCache.step`.
+            action_outputs (batch, outputs), value (batch,), memory_size (batch, layers) int64 as in `CoreCache.step`.
         """
         hidden, sizes = self._cache.step(self._policy.encoder(observation), is_first)
         return *self._policy.split(hidden), sizes
@@ -121,5 +121,5 @@ class PolicyCache:
         return self._policy.split(self._cache.peek(self._policy.encoder(observation)))[1]
 
     def layer_inputs(self) -> tuple[Tensor, ...]:
-        """Per layer (batch, steps taken, model), for `MemoryTransformer.carry`."""
+        """Per layer (batch, steps taken, width), for `Core.carry`."""
         return self._cache.layer_inputs()

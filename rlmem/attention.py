@@ -1,7 +1,7 @@
 """Multi-head attention of a window over stored memories and itself; the one attention that every memory kind uses.
 
-normed    (batch, memory + query, model)  norm of the stored hidden states, then of the window's
-log_mask  (batch, query, memory + query)  what each query may see, from the memory kind
+normed    (batch, memory + query, model)             norm of the stored hidden states, then of the window's
+log_mask  (batch, 1 or heads, query, memory + query)  what each query may see, from the memory kind
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class Attention(nn.Module):
 
         Args:
             normed: (batch, memory + query, model); the last `query` steps are the window.
-            log_mask: (batch, query, memory + query), -inf where a query sees nothing; its own step is visible.
+            log_mask: (batch, 1 or heads, query, memory + query), -inf where it sees nothing; a query sees itself.
             columns: (batch, memory) int64 from `RelativePositions.columns`.
 
         Returns:
             (batch, query, model), to be added to the residual stream.
         """
-        query_steps, memory = log_mask.shape[1], columns.shape[1]
+        query_steps, memory = log_mask.shape[2], columns.shape[1]
         queries = self.split_heads(self.query(normed[:, memory:])) * self.scale  # (batch, heads, query, head)
         keys, values = map(self.split_heads, self.key_value(normed).chunk(2, dim=-1))
         logits = self.positions.window_scores(queries, columns)
-        logits = logits.add_(log_mask[:, None]).flatten(0, 1)  # in place here and below: this is the largest tensor
+        logits = logits.add_(log_mask).flatten(0, 1)  # in place here and below: this is the largest tensor
         queries, keys, values = queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1)
         weights = torch.softmax(logits.baddbmm_(queries, keys.transpose(1, 2)), dim=-1)
         read = torch.bmm(weights, values).unflatten(0, (-1, self.heads))  # (batch, heads, query, head)

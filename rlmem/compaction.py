@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from rlmem.memory_state import EMPTY_TIME, LayerMemory
 
 
 def compact(memory: LayerMemory, is_kept: Tensor) -> LayerMemory:
-    """Keep some slots of each row, in their order, and pad the rows to the fullest one.
+    """Keep some slots of each row, in the order of their times, and pad the rows to the fullest one.
 
     Rows do not influence each other: a row keeps exactly its own slots, whatever the others keep.
 
@@ -22,9 +21,8 @@ def compact(memory: LayerMemory, is_kept: Tensor) -> LayerMemory:
     """
     count = is_kept.sum(1)
     width = int(count.max()) if is_kept.numel() else 0
-    order = torch.argsort(is_kept.to(torch.uint8), dim=1, stable=True)
+    time, order = memory.time.masked_fill(~is_kept, EMPTY_TIME).sort(dim=1, stable=True)
     order = order[:, order.shape[1] - width :]  # (batch, width): the kept slots stand last
-    is_live = is_kept.gather(1, order)
-    time = memory.time.gather(1, order).masked_fill(~is_live, EMPTY_TIME)
     hidden = memory.hidden.gather(1, order[:, :, None].expand(-1, -1, memory.hidden.shape[2]))
-    return LayerMemory(hidden, time)
+    steps = None if memory.steps is None else memory.steps.gather(1, order)
+    return LayerMemory(hidden, time[:, time.shape[1] - width :], steps)

@@ -2,6 +2,7 @@
 
 Symbols: `hidden` is the state that enters the layer, before its norm (the paper's h_i); `time` is i. A slot's time is
 absolute, counted in steps of its row since the row began, and never reset: at 4e8 steps it is still an exact int64.
+A recurrent layer keeps one slot, its state after the last step.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ class LayerMemory:
     """The slots of one layer; rows are padded to the fullest row with empty slots.
 
     Args:
-        hidden: (batch, memory, model), the detached hidden states; an empty slot may hold anything finite.
+        hidden: (batch, memory, model), the detached hidden states; an empty slot may hold anything finite. A recurrent
+            layer's state may be wider than the model.
         time: (batch, memory) int64, the step that made each slot, ascending; `EMPTY_TIME` if empty: empty slots stand
             first.
+        steps: (batch, memory) int64, how many steps each slot stands for, the last of them being `time`; None: one.
     """
 
     hidden: Tensor
     time: Tensor
+    steps: Tensor | None = None
 
     @property
     def is_empty(self) -> Tensor:
@@ -37,7 +41,20 @@ class LayerMemory:
         time = self.time[index]
         used = (time != EMPTY_TIME).any(0).nonzero()  # live slots stand last
         first = int(used[0]) if len(used) else time.shape[1]
-        return LayerMemory(self.hidden[index, first:], time[:, first:])
+        steps = None if self.steps is None else self.steps[index, first:]
+        return LayerMemory(self.hidden[index, first:], time[:, first:], steps)
+
+    def followed_by(self, other: LayerMemory) -> LayerMemory:
+        """These slots, then another memory's, (batch, memory + other's memory)."""
+        steps = None
+        if self.steps is not None or other.steps is not None:
+            steps = torch.cat([_ones_if_none(self), _ones_if_none(other)], dim=1)
+        hidden, time = torch.cat([self.hidden, other.hidden], dim=1), torch.cat([self.time, other.time], dim=1)
+        return LayerMemory(hidden, time, steps)
+
+
+def _ones_if_none(memory: LayerMemory) -> Tensor:
+    return torch.ones_like(memory.time) if memory.steps is None else memory.steps
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ class MemoryState:
         Args:
             num_layers: layers of the core.
             batch: rows.
-            model: width of a hidden state.
+            model: width of what a slot stores.
             device, dtype: of the hidden states.
             time: absolute time of the first step.
         """
@@ -98,6 +115,8 @@ class MemoryState:
         for number, layer in enumerate(self.layers):
             named[f"layers.{number}.hidden"] = layer.hidden
             named[f"layers.{number}.time"] = layer.time
+            if layer.steps is not None:
+                named[f"layers.{number}.steps"] = layer.steps
         return named
 
     @classmethod
@@ -105,7 +124,9 @@ class MemoryState:
         """The state that `tensors` named."""
         num_layers = sum(name.endswith(".hidden") for name in named)
         layers = tuple(
-            LayerMemory(named[f"layers.{number}.hidden"], named[f"layers.{number}.time"])
+            LayerMemory(
+                named[f"layers.{number}.hidden"], named[f"layers.{number}.time"], named.get(f"layers.{number}.steps")
+            )
             for number in range(num_layers)
         )
         return cls(layers, named["next_time"], named["episode_start"])

@@ -7,15 +7,20 @@ from typing import Literal
 
 from rlmem.errors import check, flag
 
-MemoryKind = Literal["expire_span", "transformer_xl"]
+MemoryKind = Literal["expire_span", "transformer_xl", "adaptive_span", "compressive", "none", "lstm", "gru"]
+RECURRENT_KINDS: tuple[MemoryKind, ...] = ("lstm", "gru")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The size of the Transformer and of its memory. The defaults are the paper's sizes for its RL tasks."""
+    """The size of the core model and of its memory. The defaults are the paper's sizes for its RL tasks.
+
+    A layer of the default sizes has 36,416 parameters without a memory (Expire-Span: 36,481), 33,280 as an
+    LSTM and 24,960 as a GRU; heads, feedforward and position_reach are the Transformer's alone.
+    """
 
     num_layers: int = 2
-    """Transformer layers."""
+    """Layers."""
     model: int = 64
     """Width of a hidden state."""
     heads: int = 2
@@ -29,18 +34,27 @@ class ModelConfig:
     max_span: int = 200
     """L, the longest span of a memory, in steps."""
     ramp: int = 16
-    """R, over how many steps an expired memory fades, in steps (Expire-Span)."""
+    """R, over how many steps an expired memory fades, in steps (Expire-Span, Adaptive-Span)."""
     initial_span_fraction: tuple[float, ...] = (0.5,)
-    """The initial span as a fraction of L: one for all layers, or one a layer, first to last (Expire-Span)."""
+    """The initial span as a fraction of L: one for all layers, or one a layer (Expire-Span, Adaptive-Span)."""
     span_pre_divisor: float = 1.0
     """Divides the span predictor's output before the sigmoid (Expire-Span)."""
     charge_at_episode_end: bool = True
     """Charge memories that outlive their episode; off is the paper's form (Expire-Span)."""
+    compression_rate: int = 4
+    """c, how many steps become one slot once they are more than L steps old (Compressive Transformer)."""
+    num_compressed: int = 50
+    """How many such slots are kept at most, the newest (Compressive Transformer)."""
+    memory_dropout: bool = False
+    """Hide memories more than l steps old in training, l drawn from U(0, L) for each batch."""
 
     def __post_init__(self) -> None:
-        for name in ("num_layers", "model", "heads", "feedforward", "position_reach", "max_span", "ramp"):
+        least = dict.fromkeys(
+            ("num_layers", "model", "heads", "feedforward", "position_reach", "max_span", "ramp", "num_compressed"), 1
+        )
+        for name, minimum in {**least, "compression_rate": 2}.items():
             value = getattr(self, name)
-            check(value >= 1, f"{flag(name)} is {value}, but it must be at least 1")
+            check(value >= minimum, f"{flag(name)} is {value}, but it must be at least {minimum}")
         check(
             self.model % self.heads == 0,
             f"--heads {self.heads} does not divide the width --model {self.model}; "
@@ -58,6 +72,10 @@ class ModelConfig:
             len(fractions) in (1, self.num_layers),
             f"--initial-span-fraction {given} has {len(fractions)} values, but the model has {self.num_layers} layers; "
             "give one value for all, or one a layer",
+        )
+        check(
+            not (self.memory_dropout and self.memory in (*RECURRENT_KINDS, "none")),
+            f"--memory-dropout hides old memories, but --memory {self.memory} keeps none; leave it out",
         )
         check(self.span_pre_divisor > 0, f"--span-pre-divisor is {self.span_pre_divisor}, but it must be positive")
 

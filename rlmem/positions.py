@@ -5,7 +5,7 @@ slot. Laying the product out along the diagonal ("skewing") turns distances into
 
     column 0          no position: slots at least `reach` steps older than the window
     column reach - a  slots made a steps before the window, 1 <= a < reach
-    column reach + s  the window's own step s
+    column reach + s  the window's own step s, or a slot that a memory kind makes of steps up to it
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Skew(torch.autograd.Function):
         padded, skewed = _skewable(grad[..., :1].expand(-1, -1, -1, reach))
         skewed[..., reach:] = grad[..., memory:]
         index = columns[:, None, None].expand(-1, heads, query, -1)
-        skewed[..., :reach].scatter_add_(3, index, grad[..., :memory])
+        skewed.scatter_add_(3, index, grad[..., :memory])
         return padded[..., 1 : 1 + reach], None
 
 
@@ -79,12 +79,13 @@ class RelativePositions(nn.Module):
         """Where slots from before a window stand among the columns.
 
         Args:
-            age: (batch, memory) int64, their age at the window's first step, >= 1; an empty slot's may be anything.
+            age: (batch, memory) int64, their age at the window's first step; 0 or less for what is made of the window's
+                own steps; an empty slot's is large.
 
         Returns:
-            (batch, memory) int64 in [0, reach).
+            (batch, memory) int64 in [0, reach + query).
         """
-        return (self.reach - age).clamp(min=0, max=self.reach - 1)
+        return (self.reach - age).clamp(min=0)
 
     def window_scores(self, queries: Tensor, columns: Tensor) -> Tensor:
         """Scores of a window's queries.

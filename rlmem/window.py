@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,12 +20,14 @@ class Window:
             episode_start <= i <= t.
         last_query: int64, index in the window of the last query of the same episode.
         is_ended: bool, True where the query's episode ends inside the window.
+        reach: how many steps back any query sees, at most; None: no limit. See `Core.with_memory_dropout`.
     """
 
     time: Tensor
     episode_start: Tensor
     last_query: Tensor
     is_ended: Tensor
+    reach: float | None = None
 
     @classmethod
     def following(cls, state: MemoryState, is_first: Tensor, is_last: Tensor | None = None) -> Window:
@@ -55,7 +57,24 @@ class Window:
 
     def rows(self, index: Tensor) -> Window:
         """The window of some rows; index: (rows,) int64."""
-        return Window(self.time[index], self.episode_start[index], self.last_query[index], self.is_ended[index])
+        return replace(
+            self,
+            time=self.time[index],
+            episode_start=self.episode_start[index],
+            last_query=self.last_query[index],
+            is_ended=self.is_ended[index],
+        )
+
+    def start_of(self, num_memories: int) -> Tensor:
+        """When each slot's episode began, for slots from before the window and then its own steps.
+
+        Args:
+            num_memories: slots from before the window; those of an episode that was over by then get a later time.
+
+        Returns:
+            (batch, memory + query) int64.
+        """
+        return torch.cat([self.episode_start[:, :1].expand(-1, num_memories), self.episode_start], dim=1)
 
     def age_of(self, slot_time: Tensor, dtype: torch.dtype) -> Tensor:
         """How old each slot is at each query.
@@ -68,11 +87,12 @@ class Window:
 
         Returns:
             (batch, query, memory), t - i in steps; infinity where the query must not see the slot: another
-            episode's, a later one's, or an empty slot.
+            episode's, a later one's, one beyond the window's reach, or an empty slot.
         """
         first = self.time[:, :1]
         slot = (slot_time - first).to(dtype)[:, None, :]
         time = (self.time - first).to(dtype)[:, :, None]
         start = (self.episode_start - first).to(dtype)[:, :, None]
         is_hidden = (slot < start).logical_or_(slot > time)
-        return (time - slot).masked_fill_(is_hidden, torch.inf)
+        age = (time - slot).masked_fill_(is_hidden, torch.inf)
+        return age if self.reach is None else age.masked_fill_(age > self.reach, torch.inf)

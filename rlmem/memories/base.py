@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from rlmem.memory_state import LayerMemory
 from rlmem.window import Window
 
 
@@ -14,14 +15,28 @@ class Memory(nn.Module):
     where a query must not see the slot, so every kind hides the infinitely old and thereby keeps episodes apart.
     """
 
-    def describe(self, normed: Tensor) -> Tensor | None:
-        """What the kind computes once from a slot's normed hidden state and consults later.
+    def describe(self, normed: Tensor, phase: Tensor, steps: Tensor | None) -> Tensor | None:
+        """What the kind computes once of a slot and consults later.
+
+        Args:
+            normed: (batch, memory, model), the normed hidden states.
+            phase: (batch, memory) int64, how many steps after its episode's first each slot was made; anything where no
+                query sees the slot, and of a slot that stands for several steps.
+            steps: (batch, memory) int64, how many steps each slot stands for; None: one each.
+
+        Returns:
+            (batch, memory), for Expire-Span the span e_i in steps, or None if the kind needs nothing.
+        """
+        return None
+
+    def spans(self, normed: Tensor) -> Tensor | None:
+        """For how many steps the kind keeps a slot, where that is learned; for logs.
 
         Args:
             normed: (batch, memory, model).
 
         Returns:
-            (batch, memory), for Expire-Span the span e_i in steps, or None if the kind needs nothing.
+            (batch, memory), in steps, or None.
         """
         return None
 
@@ -33,12 +48,12 @@ class Memory(nn.Module):
             described: (batch, memory) from `describe`.
 
         Returns:
-            (batch, query, memory), log of the soft mask m in [0, 1]: 0 fully visible, -inf not visible.
+            (batch, 1 or heads, query, memory), log of the soft mask m in [0, 1]: 0 fully visible, -inf not visible.
         """
         raise NotImplementedError
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
-        """Which slots some later query may still see.
+        """Which slots some later query may still see, with any head.
 
         Args:
             age: (batch, memory), steps, at the next window's first query.
@@ -48,6 +63,21 @@ class Memory(nn.Module):
             (batch, memory) bool, True where the slot must be kept.
         """
         raise NotImplementedError
+
+    def pool(self, slots: LayerMemory, phase: Tensor, since: Tensor, until: Tensor) -> LayerMemory | None:
+        """Slots that come into being while time passes, made of others.
+
+        Args:
+            slots: (batch, memory).
+            phase: (batch, memory) int64, as in `describe`; negative where the slot's episode is over.
+            since: (batch,) int64, a time; what a query there sees in place of others is among `slots` already.
+            until: (batch,) int64, a later time.
+
+        Returns:
+            (batch, pooled), what a query after `since` and up to `until` may see in place of others that it no longer
+            sees, or None if the kind makes nothing of anything.
+        """
+        return None
 
     def auxiliary_loss(self, slot_time: Tensor, described: Tensor | None, window: Window) -> Tensor | None:
         """What the memories of a window cost, per unit of the cost coefficient alpha.

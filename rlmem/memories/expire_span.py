@@ -21,7 +21,7 @@ from rlmem.window import Window
 
 
 def _log_of_mask(span: Tensor, age: Tensor, ramp: float) -> tuple[Tensor, Tensor]:
-    """log m_ti, and m_ti with 1 in place of 0 (whose logarithm is right but slow); both (batch, query, memory)."""
+    """log m_ti, and m_ti with 1 in place of 0 (whose logarithm is right but slow); both (..., query, memory)."""
     mask = torch.sub((span + ramp).unsqueeze(-2), age).div_(ramp)
     is_dead = mask <= 0
     mask.masked_fill_(is_dead, 1).clamp_(max=1)
@@ -36,27 +36,27 @@ class _LogRamp(torch.autograd.Function):
         """`log_ramp`, keeping the mask."""
         log_mask, mask = _log_of_mask(span, age, ramp)
         ctx.save_for_backward(mask)
-        ctx.ramp = ramp
+        ctx.ramp, ctx.shape = ramp, span.unsqueeze(-2).shape
         return log_mask
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """d log m / d e = 1 / (m R) on the ramp, summed over the queries."""
+        """d log m / d e = 1 / (m R) on the ramp, summed over all that share e."""
         (mask,) = ctx.saved_tensors
         slope = grads[0].masked_fill(mask == 1, 0).div_(mask)  # 1 where fully visible and where dead
-        return slope.sum(-2).div_(ctx.ramp), None, None
+        return slope.sum_to_size(ctx.shape).squeeze(-2).div_(ctx.ramp), None, None
 
 
 def log_ramp(span: Tensor, age: Tensor, ramp: float) -> Tensor:
     """The log of the soft mask m = clamp(1 + (span - age) / ramp, 0, 1), safe where m is 0.
 
     Args:
-        span: (batch, memory), e_i >= 0 in steps.
-        age: (batch, query, memory), t - i in steps; infinity hides the slot.
+        span: (..., memory), e_i >= 0 in steps; a dimension may be 1 and serve all, as for a span per head.
+        age: (..., query, memory), t - i in steps; infinity hides the slot.
         ramp: R >= 1 in steps.
 
     Returns:
-        (batch, query, memory), -inf where m = 0. The gradient to `span` is that of `log m` on the open ramp
+        (..., query, memory), -inf where m = 0. The gradient to `span` is that of `log m` on the open ramp
         0 < m < 1 and exactly 0 elsewhere; nothing flows to `age`.
 
     Source: the paper, equation 5, in the form softmax(logits + log m), which needs no renormalisation.
@@ -165,18 +165,22 @@ class ExpireSpanMemory(Memory):
             is_charged_at_end=config.charge_at_episode_end,
         )
 
-    def describe(self, normed: Tensor) -> Tensor:
+    def describe(self, normed: Tensor, phase: Tensor, steps: Tensor | None) -> Tensor:
+        """`spans`; shapes as `Memory.describe`."""
+        return self.spans(normed)
+
+    def spans(self, normed: Tensor) -> Tensor:
         """The spans e_i in [0, L]: (batch, memory) from normed (batch, memory, model)."""
         if torch.is_autocast_enabled(normed.device.type):
             with torch.autocast(normed.device.type, enabled=False):
-                return self.describe(normed.float())
+                return self.spans(normed.float())
         logit = torch.nn.functional.linear(normed, self.weight[None], self.bias[None]).squeeze(-1)
         return self.max_span * torch.sigmoid(logit / self.pre_divisor)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""
         assert described is not None, "Expire-Span's mask needs the spans from describe()"
-        return log_ramp(described, age, self.ramp)
+        return log_ramp(described, age, self.ramp)[:, None]
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True until r_i <= t - R, after which no query sees the slot again; shapes as `Memory.is_kept`."""

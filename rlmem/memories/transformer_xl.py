@@ -30,7 +30,7 @@ class TransformerXLMemory(Memory):
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """0 up to L steps back, -inf beyond; shapes as `Memory.log_mask`."""
-        return torch.zeros_like(age).masked_fill_(age > self.max_span, -torch.inf)
+        return torch.zeros_like(age).masked_fill_(age > self.max_span, -torch.inf)[:, None]
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True while the slot is at most L steps old; shapes as `Memory.is_kept`."""

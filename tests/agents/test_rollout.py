@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlmem import acting as acting_module
 from rlmem.action_heads.base import gumbel_noise
 from rlmem.actor_critic import ActorCritic
-from rlmem.agents import rollout as rollout_module
 from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.agents.rollout import Collector, Rollout, successes
 from rlmem.window import Window
@@ -49,7 +49,7 @@ def played(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Played:
     kind, steps_between_deletions = request.param
-    monkeypatch.setattr(rollout_module, "_STEPS_BETWEEN_DELETIONS", steps_between_deletions)
+    monkeypatch.setattr(acting_module, "_STEPS_BETWEEN_DELETIONS", steps_between_deletions)
     policy, envs = make_policy(memory=memory, head_scale=5), make_corridors(kind=kind)
     collector = Collector(envs, policy, NUM_STEPS, torch.Generator().manual_seed(3), 11)
     rollouts, next_observations = [], []

@@ -154,9 +154,9 @@ def test_bench(rlmem: Command) -> None:
     assert finished.code == 0
     report = json.loads(finished.out)
     rates = [value for name, value in report.items() if "per_second" in name]
-    assert len(rates) == 7
+    assert len(rates) == 9
     assert all(rate > 0 for rate in rates)
     assert report["peak_memory_mib"] > 50
     assert platform.node() not in json.dumps(report["machine"]).split('"')
     assert {"processor", "cores", "threads", "device", "torch", "python"} <= set(report["machine"])
-    assert "environment steps per second 1024 envs" in rlmem(*words.split()).out
+    assert "portal steps per second 1024 envs" in rlmem(*words.split()).out

@@ -73,12 +73,12 @@ def test_the_command_trains_the_same_configuration_again(run: Path) -> None:
 def test_a_long_curve_is_thinned_and_keeps_evaluations_and_the_end(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [{"step": step, "memory/size_mean": 1.0, "train/value_loss": 2.0} for step in range(1000)]
-    lines[601]["eval/success_rate"] = 0.5
+    lines[601]["eval/mean_reward"] = 0.5
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     curve = read_curve(path)
     assert len(curve["step"]) < 420
     assert {601, 999} <= set(curve["step"])
-    assert curve["eval/success_rate"][curve["step"].index(601)] == 0.5
+    assert curve["eval/mean_reward"][curve["step"].index(601)] == 0.5
     assert "train/value_loss" not in curve
 
 

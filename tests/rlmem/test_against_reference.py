@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,18 +19,20 @@ from rlmem.word_space import WordSpace
 
 BATCH, QUERY, START = 3, 14, 400_000_000
 WORDS = ("agent", "block", "door", "object", "red", "blue")
-KINDS: tuple[MemoryKind, ...] = ("expire_span", "transformer_xl")
+KINDS: tuple[MemoryKind, ...] = ("expire_span", "transformer_xl", "adaptive_span", "compressive", "none")
 
 
 def make_policy(kind: MemoryKind, *, charge: bool = True) -> ActorCritic:
     torch.manual_seed(1)
     config = ModelConfig(
         model=12, heads=3, feedforward=10, position_reach=5, memory=kind, max_span=8, ramp=3,
-        initial_span_fraction=(0.4, 0.3), charge_at_episode_end=charge,
+        initial_span_fraction=(0.4, 0.3), charge_at_episode_end=charge, compression_rate=3, num_compressed=2,
     )  # fmt: skip
+    if kind == "compressive":
+        config = replace(config, max_span=4, position_reach=9)  # the window's own steps are pooled and have positions
     policy = ActorCritic(config, WordSpace(3, 3, WORDS), Discrete(4)).double()
     for name, parameter in policy.named_parameters():
-        if name.endswith(("memory.weight", "embedding", "norm.weight", "heads.weight", "heads.bias")):
+        if name.endswith(("memory.weight", "memory.logit", "embedding", "norm.weight", "heads.weight", "heads.bias")):
             parameter.data += 0.5 * torch.randn_like(parameter)
     return policy
 
@@ -49,11 +52,15 @@ def make_state(policy: ActorCritic) -> MemoryState:
     """Memories at scattered times, some rows fuller than others, some slots empty and full of garbage."""
     generator = torch.Generator().manual_seed(3)
     ages = torch.tensor([[9, 6, 5, 2, 1], [0, 0, 4, 3, 1], [0, 12, 7, 6, 2]])  # 0: an empty slot
+    steps = None
+    if policy.config.memory == "compressive":  # groups that ended 8 and 5 steps ago are pooled in row 0, 5 in row 2
+        ages = torch.tensor([[8, 5, 4, 3, 2, 1], [0, 0, 4, 3, 2, 1], [0, 5, 4, 3, 2, 1]])
+        steps = torch.where(ages > 4, 3, 1)
     layers = []
     for _ in range(2):
-        hidden = torch.randn(BATCH, 5, 12, generator=generator, dtype=torch.float64)
+        hidden = torch.randn(*ages.shape, 12, generator=generator, dtype=torch.float64)
         time = torch.where(ages > 0, START - ages, EMPTY_TIME)
-        layers.append(LayerMemory(hidden * torch.where(ages > 0, 1.0, 1e6)[:, :, None], time))
+        layers.append(LayerMemory(hidden * torch.where(ages > 0, 1.0, 1e6)[:, :, None], time, steps))
     next_time = torch.full((BATCH,), START)
     return MemoryState(tuple(layers), next_time, next_time - torch.tensor([10, 4, 7]))
 
@@ -66,13 +73,38 @@ def reference_span(layer: TransformerLayer, hidden: Tensor, config: ModelConfig)
     return config.max_span / (1 + torch.exp(-((normed * weight).sum() + bias) / config.span_pre_divisor))
 
 
-def reference_mask(age: int, span: Tensor | None, config: ModelConfig) -> Tensor:
+def reference_mask(layer: TransformerLayer, age: int, span: Tensor | None, config: ModelConfig) -> Tensor:
+    """m_ti, one for all heads or one a head."""
+    if config.memory == "adaptive_span":
+        span = reference_head_spans(layer, config)
     if span is None:
-        return torch.tensor(1.0 if age <= config.max_span else 0.0, dtype=torch.float64)
+        reach = {"transformer_xl": config.max_span, "none": 0, "compressive": math.inf}[config.memory]
+        return torch.tensor(1.0 if age <= reach else 0.0, dtype=torch.float64)
     return (1 + (span - age) / config.ramp).clamp(0, 1)
 
 
-Slot = tuple[int, Tensor, Tensor | None]  # time, hidden, span
+def reference_head_spans(layer: TransformerLayer, config: ModelConfig) -> Tensor:
+    assert isinstance(layer.memory.logit, Tensor)
+    return config.max_span / (1 + torch.exp(-layer.memory.logit))
+
+
+Slot = tuple[int, Tensor, Tensor]  # time, hidden, mask: one for all heads or one a head
+
+
+def compressed(
+    slots: list[tuple[int, Tensor, int]], time: int, start: int, config: ModelConfig
+) -> list[tuple[int, Tensor]]:
+    """What a query at `time` sees of (time, hidden, steps): recent groups step by step, old ones as their means."""
+    rate, raw, means = config.compression_rate, [], []
+    for end in range(start + rate - 1, time + rate, rate):
+        singles = [(i, h) for i, h, steps in slots if steps == 1 and end - rate < i <= min(end, time)]
+        if time - end <= config.max_span:
+            raw += singles
+        elif pooled := [(i, h) for i, h, steps in slots if steps == rate and i == end]:
+            means += pooled
+        elif len(singles) == rate:
+            means.append((end, torch.stack([h for _, h in singles]).mean(0)))
+    return means[-config.num_compressed :] + raw
 
 
 def reference_attention(layer: TransformerLayer, hidden: Tensor, time: int, slots: list[Slot]) -> Tensor:
@@ -86,12 +118,11 @@ def reference_attention(layer: TransformerLayer, hidden: Tensor, time: int, slot
         query = attention.query.weight[part] @ layer.attention_norm(hidden)
         terms, values = [], []
         for slot_time, slot_hidden, mask in slots:
-            assert mask is not None
             normed = layer.attention_norm(slot_hidden)
             score = query @ (key_weight[part] @ normed)
             if time - slot_time < attention.positions.reach:
                 score = score + query @ attention.positions.embedding[time - slot_time]
-            terms.append(mask * torch.exp(score / math.sqrt(head)))
+            terms.append(mask.expand(config_heads)[number] * torch.exp(score / math.sqrt(head)))
             values.append(value_weight[part] @ normed)
         total = torch.stack(terms).sum()
         read.append(torch.stack([term / total * value for term, value in zip(terms, values, strict=True)]).sum(0))
@@ -115,18 +146,26 @@ def reference(
             torch.einsum("cw,cwm->m", observation[row, t].flatten(0, 1).double(), embedding) for t in range(QUERY)
         ]
         for layer, memory in zip(layers, state.layers, strict=True):
-            stored = [(int(i), h) for i, h in zip(memory.time[row], memory.hidden[row], strict=True) if i != EMPTY_TIME]
-            stored += [(START + t, hidden[t]) for t in range(QUERY)]
+            steps = torch.ones_like(memory.time) if memory.steps is None else memory.steps
+            before = zip(memory.time[row], memory.hidden[row], steps[row], strict=True)
+            every = [(int(i), h, int(s)) for i, h, s in before if i != EMPTY_TIME]
+            every += [(START + t, hidden[t], 1) for t in range(QUERY)]
+            stored = [(i, h) for i, h, _ in every]
+            if config.memory == "adaptive_span" and row == 0:
+                cost = cost + reference_head_spans(layer, config).mean()
             is_expire = config.memory == "expire_span"
             spans = [reference_span(layer, h, config) if is_expire else None for _, h in stored]
             following = []
             for t in range(QUERY):
                 time = START + t
                 slots: list[Slot] = []
+                if config.memory == "compressive":
+                    stored = compressed(every, time, starts[t], config)
+                    spans = [None] * len(stored)
                 for (i, h), span in zip(stored, spans, strict=True):
                     if starts[t] <= i <= time:
-                        mask = reference_mask(time - i, span, config)
-                        if mask > 0:
+                        mask = reference_mask(layer, time - i, span, config)
+                        if (mask > 0).any():
                             slots.append((i, h, mask))
                         if span is not None and 0 < mask < 1:
                             cost = cost + (span - (time - i)) / (config.ramp * QUERY * BATCH)
@@ -159,8 +198,7 @@ def test_forward_and_gradients(kind: MemoryKind, charge: bool) -> None:
     assert relative_difference(output.action_outputs, slow_logits) < 1e-10
     assert relative_difference(output.value, slow_value) < 1e-10
     assert abs(float(cost.detach()) - float(slow_cost.detach())) < 1e-10
-    if kind == "expire_span":
-        assert float(slow_cost.detach()) != 0
+    assert (float(slow_cost.detach()) != 0) == (kind in ("expire_span", "adaptive_span"))
 
     def gradients(logits: Tensor, value: Tensor, cost: Tensor) -> dict[str, Tensor]:
         policy.zero_grad(set_to_none=True)
@@ -169,7 +207,9 @@ def test_forward_and_gradients(kind: MemoryKind, charge: bool) -> None:
 
     slow = gradients(slow_logits, slow_value, slow_cost)
     fast = gradients(output.action_outputs, output.value, cost)
-    assert set(fast) == set(slow) == {name for name, _ in policy.named_parameters()}
+    everything = {name for name, _ in policy.named_parameters()}
+    assert set(fast) == everything
+    assert set(slow) == everything
     for name in slow:
         assert relative_difference(fast[name], slow[name]) < 1e-9, name
 

@@ -122,7 +122,7 @@ def test_closed_form_cost(
 @pytest.mark.parametrize("fraction", [0.1, 0.9])
 def test_initial_span(pre_divisor: float, fraction: float) -> None:
     memory = ExpireSpanMemory(8, 200, 16, initial_fraction=fraction, pre_divisor=pre_divisor)
-    torch.testing.assert_close(memory.describe(torch.randn(2, 3, 8)), torch.full((2, 3), fraction * 200))
+    torch.testing.assert_close(memory.spans(torch.randn(2, 3, 8)), torch.full((2, 3), fraction * 200))
 
 
 def test_spans_stay_float32_under_autocast() -> None:
@@ -130,10 +130,10 @@ def test_spans_stay_float32_under_autocast() -> None:
     memory.weight.data.normal_(generator=torch.Generator().manual_seed(0))
     normed = torch.randn(4, 9, 8, generator=torch.Generator().manual_seed(1))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        span = memory.describe(normed)
-        assert memory.describe(normed.bfloat16()).dtype == torch.float32
+        span = memory.spans(normed)
+        assert memory.spans(normed.bfloat16()).dtype == torch.float32
     assert span.dtype == torch.float32
-    assert torch.equal(span, memory.describe(normed))
+    assert torch.equal(span, memory.spans(normed))
 
 
 def by_kind() -> list[Callable[[], ExpireSpanMemory | TransformerXLMemory]]:
@@ -146,8 +146,8 @@ def test_retention_is_exactly_what_the_mask_shows(make: Callable[[], ExpireSpanM
     memory = make()
     normed = torch.zeros(1, 16, 4)
     age = torch.arange(16.0)[None]
-    described = memory.describe(normed)
-    seen = memory.log_mask(age[:, None], described)[:, 0] > -torch.inf
+    described = memory.spans(normed)
+    seen = memory.log_mask(age[:, None], described)[:, 0, 0] > -torch.inf
     assert torch.equal(memory.is_kept(age, described), seen)
     assert seen.sum() == (6 if isinstance(memory, ExpireSpanMemory) else 7)
 
@@ -159,6 +159,10 @@ def test_retention_is_exactly_what_the_mask_shows(make: Callable[[], ExpireSpanM
         ({"max_span": 0}, "--max-span is 0"),
         ({"model": 64, "heads": 3}, "--heads 3 does not divide"),
         ({"memory": "expire_spam"}, "expire_span, transformer_xl"),
+        ({"num_compressed": 0}, "--num-compressed is 0"),
+        ({"compression_rate": 1}, "--compression-rate is 1, but it must be at least 2"),
+        ({"memory": "gru", "memory_dropout": True}, "--memory gru keeps none"),
+        ({"memory": "none", "memory_dropout": True}, "--memory none keeps none"),
         ({"initial_span_fraction": (1.0,)}, "strictly between 0 and 1"),
         ({"initial_span_fraction": (0.5, 0.5, 0.5)}, "3 values, but the model has 2 layers"),
         ({"span_pre_divisor": 0.0}, "must be positive"),
