@@ -14,7 +14,7 @@ from rlmem.experiments.aggregates import estimate_iqm
 from rlmem.experiments.comparison_folder import ComparisonFolder, read_evaluation, read_peak_memory
 from rlmem.experiments.comparison_plan import PlannedRun, as_json, config_difference
 from rlmem.experiments.comparison_score import Score, score_of
-from rlmem.experiments.evaluate_command import evaluate_player
+from rlmem.experiments.evaluation_plays import evaluate_player
 from rlmem.experiments.metrics_log import read_metrics
 from rlmem.experiments.provenance import provenance
 from rlmem.experiments.report_command import read_curve

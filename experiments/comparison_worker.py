@@ -29,7 +29,7 @@ from rlmem.experiments.comparison_folder import (
     write_peak_memory,
 )
 from rlmem.experiments.comparison_plan import as_json
-from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_policy
+from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_policy
 from rlmem.experiments.run_directory import RunDirectory
 from rlmem.experiments.train import train_to_the_end
 from rlmem.experiments.train_config import TrainConfig

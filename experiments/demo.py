@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmem.errors import check
 from rlmem.experiments.arguments import TrainArguments, parse, with_position_reach
-from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_policy
+from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_policy
 from rlmem.experiments.presets import find_preset
 from rlmem.experiments.run_directory import RunDirectory
 from rlmem.experiments.train import create_run, train_to_the_end

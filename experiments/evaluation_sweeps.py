@@ -9,7 +9,7 @@ from typing import Any
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.evaluation import with_memory_limit
 from rlmem.errors import UsageError, check
-from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_player, evaluate_policy
+from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_player, evaluate_policy
 from rlmem.experiments.tasks import TASKS, CorridorOptions, TaskOptions
 from rlmem.model_config import RECURRENT_KINDS, ModelConfig
 

@@ -14,7 +14,7 @@ from rlmem.errors import RlmemError, UsageError, check, flag
 from rlmem.experiments.arguments import RunArgument, parse
 from rlmem.experiments.atomic_files import write_json
 from rlmem.experiments.device import DeviceChoice, choose_device
-from rlmem.experiments.evaluate_command import EvaluateArguments, evaluate_player, evaluate_policy
+from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_player, evaluate_policy
 from rlmem.experiments.figures import learning_figure
 from rlmem.experiments.presets import find_preset
 from rlmem.experiments.provenance import provenance

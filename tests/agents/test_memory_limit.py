@@ -22,7 +22,8 @@ def run(policy: ActorCritic, observation: torch.Tensor) -> torch.Tensor:
     is_first = torch.zeros(observation.shape[:2], dtype=torch.bool)
     is_first[:, 0] = True
     with torch.no_grad():
-        return policy((observation,), state, Window.following(state, is_first)).action_outputs
+        outputs: torch.Tensor = policy((observation,), state, Window.following(state, is_first)).action_outputs
+    return outputs
 
 
 def observations(batch: int = 3) -> torch.Tensor:
