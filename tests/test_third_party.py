@@ -88,3 +88,22 @@ def test_popgym_through_the_library() -> None:
     observation, _ = env.reset(seed=0)
     action, _ = agent.predict(observation)
     assert env.action_space.contains(action)
+
+
+@pytest.mark.parametrize("env_id", OURS)
+def test_gymnasiums_wrappers_record_episodes_and_videos(env_id: str, tmp_path: Path) -> None:
+    pytest.importorskip("moviepy", reason="moviepy is not installed")
+    env: gym.Env[Any, Any] = gym.make(env_id, render_mode="rgb_array", max_episode_steps=6)
+    env = gym.wrappers.RecordVideo(
+        env, str(tmp_path / "videos"), episode_trigger=lambda number: number == 0, disable_logger=True
+    )
+    env = gym.wrappers.RecordEpisodeStatistics(env)
+    env.reset(seed=0)
+    is_over = False
+    info: dict[str, Any] = {}
+    while not is_over:
+        _, _, terminated, truncated, info = env.step(0)
+        is_over = terminated or truncated
+    env.close()
+    assert info["episode"]["l"] == 6
+    assert [path.stat().st_size > 1000 for path in (tmp_path / "videos").glob("*.mp4")] == [True]
