@@ -40,7 +40,7 @@ def assert_refused(finished: Any, code: int, *parts: str) -> None:
     ("flags", "parts"),
     [
         ("--preset dmo", ("the preset 'dmo' is unknown", "did you mean 'demo'?", "choose one of corridor, demo")),
-        ("--memory lstm", ("'lstm'", "--memory", "'expire_span', 'transformer_xl'")),
+        ("--memory rnn", ("'rnn'", "--memory", "'expire_span', 'transformer_xl'")),
         ("--device tpu", ("'tpu'", "--device", "'cpu', 'cuda'")),
         ("--ramp 0", ("--ramp is 0", "at least 1")),
         ("--max-span 0", ("--max-span is 0", "at least 1")),
