@@ -15,6 +15,7 @@ COMMANDS = {
     "train": ("train an agent: rlmem train corridor", "rlmem.experiments.train:train"),
     "resume": ("go on with a run that was stopped", "rlmem.experiments.train:resume"),
     "eval": ("play evaluation episodes with a run's weights", "rlmem.experiments.evaluate_command:run"),
+    "trace": ("show what an agent remembered, and whether it mattered", "rlmem.experiments.trace_command:run"),
     "report": ("write a run's curve, evaluation and figure to keep", "rlmem.experiments.report_command:run"),
     "compare": ("train kinds of memory and draw score against their size", "rlmem.experiments.compare_command:run"),
     "demo": ("train a small agent in minutes and show that it remembers", "rlmem.experiments.demo:run"),

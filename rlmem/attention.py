@@ -48,13 +48,30 @@ class Attention(nn.Module):
         Returns:
             (batch, query, model), to be added to the residual stream.
         """
-        query_steps, memory = log_mask.shape[2], columns.shape[1]
-        queries = self.split_heads(self.query(normed[:, memory:])) * self.scale  # (batch, heads, query, head)
+        queries, keys, values = self._project(normed, columns.shape[1])
+        read = torch.bmm(self._weigh(queries, keys, log_mask, columns), values)  # (batch * heads, query, head)
+        read = read.unflatten(0, (-1, self.heads)).transpose(1, 2)
+        contribution: Tensor = self.output(read.reshape(-1, log_mask.shape[2], self.heads * self.head))
+        return contribution
+
+    def weights(self, normed: Tensor, log_mask: Tensor, columns: Tensor) -> Tensor:
+        """How much each query reads of each slot, in `forward` with the same arguments.
+
+        Returns:
+            (batch, heads, query, memory + query), each row of slots summing to 1.
+        """
+        queries, keys, _ = self._project(normed, columns.shape[1])
+        weights: Tensor = self._weigh(queries, keys, log_mask, columns).unflatten(0, (-1, self.heads))
+        return weights
+
+    def _project(self, normed: Tensor, memory: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (batch, heads, query, head); keys and values (batch * heads, memory + query, head)."""
+        queries = self.split_heads(self.query(normed[:, memory:])) * self.scale
         keys, values = map(self.split_heads, self.key_value(normed).chunk(2, dim=-1))
+        return queries, keys.flatten(0, 1), values.flatten(0, 1)
+
+    def _weigh(self, queries: Tensor, keys: Tensor, log_mask: Tensor, columns: Tensor) -> Tensor:
+        """The weights (batch * heads, query, memory + query)."""
         logits = self.positions.window_scores(queries, columns)
         logits = logits.add_(log_mask).flatten(0, 1)  # in place here and below: this is the largest tensor
-        queries, keys, values = queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1)
-        weights = torch.softmax(logits.baddbmm_(queries, keys.transpose(1, 2)), dim=-1)
-        read = torch.bmm(weights, values).unflatten(0, (-1, self.heads))  # (batch, heads, query, head)
-        contribution: Tensor = self.output(read.transpose(1, 2).reshape(-1, query_steps, self.heads * self.head))
-        return contribution
+        return torch.softmax(logits.baddbmm_(queries.flatten(0, 1), keys.transpose(1, 2)), dim=-1)
