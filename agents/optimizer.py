@@ -21,9 +21,10 @@ def make_optimizer(policy: ActorCritic, config: LearnerConfig) -> torch.optim.Op
         policy: the actor-critic.
         config: the optimiser's name and its rates.
     """
-    span = [p for module in policy.modules() if isinstance(module, Memory) for p in module.parameters()]
-    span_ids = {id(p) for p in span}
-    rest = [p for p in policy.parameters() if id(p) not in span_ids]
+    learned = [p for p in policy.parameters() if p.requires_grad]
+    span_ids = {id(p) for module in policy.modules() if isinstance(module, Memory) for p in module.parameters()}
+    span = [p for p in learned if id(p) in span_ids]
+    rest = [p for p in learned if id(p) not in span_ids]
     groups: list[dict[str, Any]] = [{"params": rest, "scale": 1.0, "is_span": False}]
     if span:
         groups.append({"params": span, "scale": config.span_lr_scale, "is_span": True})

@@ -39,6 +39,8 @@ class ModelConfig:
     """The initial span as a fraction of L: one for all layers, or one a layer (Expire-Span, Adaptive-Span)."""
     span_pre_divisor: float = 1.0
     """Divides the span predictor's output before the sigmoid (Expire-Span)."""
+    span_features: int = 0
+    """Random features that the span predictor looks at; 0: the hidden state itself, as in the paper (Expire-Span)."""
     charge_at_episode_end: bool = True
     """Charge memories that outlive their episode; off is the paper's form (Expire-Span)."""
     compression_rate: int = 4
@@ -77,6 +79,7 @@ class ModelConfig:
             not (self.memory_dropout and self.memory in (*RECURRENT_KINDS, "none")),
             f"--memory-dropout hides old memories, but --memory {self.memory} keeps none; leave it out",
         )
+        check(self.span_features >= 0, f"--span-features is {self.span_features}, but it cannot be negative")
         check(self.span_pre_divisor > 0, f"--span-pre-divisor is {self.span_pre_divisor}, but it must be positive")
 
     def initial_span_fraction_of(self, layer: int) -> float:

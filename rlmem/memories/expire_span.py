@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmem.memories.base import Memory
+from rlmem.memories.span_features import RandomFeatures
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
 
@@ -135,6 +136,8 @@ class ExpireSpanMemory(Memory):
         initial_fraction: p in (0, 1), the initial span as a fraction of L.
         pre_divisor: what the predictor's output is divided by before the sigmoid; slows the span for long L.
         is_charged_at_end: see `ramp_cost`.
+        num_features: of `RandomFeatures`, from which the span is then predicted, with a bias that stays as it began;
+            0: from the hidden state, with a learned bias (the paper).
     """
 
     def __init__(
@@ -146,12 +149,15 @@ class ExpireSpanMemory(Memory):
         initial_fraction: float = 0.5,
         pre_divisor: float = 1.0,
         is_charged_at_end: bool = True,
+        num_features: int = 0,
     ) -> None:
         super().__init__()
         self.max_span, self.ramp, self.pre_divisor = max_span, ramp, pre_divisor
         self.is_charged_at_end = is_charged_at_end
-        self.weight = nn.Parameter(torch.zeros(model))
-        self.bias = nn.Parameter(torch.tensor(pre_divisor * math.log(initial_fraction / (1 - initial_fraction))))
+        self.weight = nn.Parameter(torch.zeros(num_features or model))
+        bias = torch.tensor(pre_divisor * math.log(initial_fraction / (1 - initial_fraction)))
+        self.bias = nn.Parameter(bias, requires_grad=num_features == 0)
+        self.features = RandomFeatures(model, num_features) if num_features else None
 
     @classmethod
     def from_config(cls, config: ModelConfig, layer: int) -> ExpireSpanMemory:
@@ -163,6 +169,7 @@ class ExpireSpanMemory(Memory):
             initial_fraction=config.initial_span_fraction_of(layer),
             pre_divisor=config.span_pre_divisor,
             is_charged_at_end=config.charge_at_episode_end,
+            num_features=config.span_features,
         )
 
     def describe(self, normed: Tensor, phase: Tensor, steps: Tensor | None) -> Tensor:
@@ -174,7 +181,8 @@ class ExpireSpanMemory(Memory):
         if torch.is_autocast_enabled(normed.device.type):
             with torch.autocast(normed.device.type, enabled=False):
                 return self.spans(normed.float())
-        logit = torch.nn.functional.linear(normed, self.weight[None], self.bias[None]).squeeze(-1)
+        inputs = normed if self.features is None else self.features(normed)
+        logit = torch.nn.functional.linear(inputs, self.weight[None], self.bias[None]).squeeze(-1)
         return self.max_span * torch.sigmoid(logit / self.pre_divisor)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:

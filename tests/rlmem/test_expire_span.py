@@ -13,6 +13,7 @@ from torch import Tensor
 from rlmem.errors import UsageError
 from rlmem.memories import ExpireSpanMemory, TransformerXLMemory
 from rlmem.memories.expire_span import log_ramp, ramp_cost
+from rlmem.memories.span_features import RandomFeatures
 from rlmem.memory_state import EMPTY_TIME, MemoryState
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -172,3 +173,35 @@ def test_retention_is_exactly_what_the_mask_shows(make: Callable[[], ExpireSpanM
 def test_bad_configurations_are_refused(keywords: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ModelConfig(**keywords)  # type: ignore[arg-type]
+
+
+def test_random_features_are_a_gaussian_kernel() -> None:
+    torch.manual_seed(0)
+    features = RandomFeatures(64, 20_000)
+    states = torch.nn.functional.layer_norm(torch.randn(5, 64) * 3 + torch.randn(64) * 5, (64,))
+    products = features(states) @ features(states).t()
+    torch.testing.assert_close(products, torch.exp(-(torch.cdist(states, states) ** 2) / 8), rtol=0, atol=0.04)
+
+
+def span_of(memory: ExpireSpanMemory, state: Tensor) -> float:
+    return float(memory.spans(state[None, None]).detach())
+
+
+def test_a_cost_on_familiar_states_leaves_unlike_ones_with_random_features() -> None:
+    torch.manual_seed(0)
+    common = torch.randn(64)
+    familiar, rare = (torch.nn.functional.layer_norm(common + 0.6 * torch.randn(64), (64,)) for _ in range(2))
+    assert torch.nn.functional.cosine_similarity(familiar, rare, dim=0) > 0.6
+    spans = {}
+    for num_features in (0, 128):
+        memory = ExpireSpanMemory(64, 200, 16, initial_fraction=0.9, num_features=num_features)
+        assert span_of(memory, rare) == pytest.approx(180, rel=1e-5)
+        optimizer = torch.optim.SGD([p for p in memory.parameters() if p.requires_grad], lr=1e-3)
+        while span_of(memory, familiar) > 20:
+            optimizer.zero_grad()
+            memory.spans(familiar[None, None]).sum().backward()
+            optimizer.step()
+        spans[num_features] = span_of(memory, rare)
+    assert spans[0] < 80
+    assert spans[128] > 150
+    assert not memory.bias.requires_grad
