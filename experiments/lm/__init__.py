@@ -1,0 +1,1 @@
+"""The paper's language-model tasks: their data, their training and their reports, on the core that the agents use."""
