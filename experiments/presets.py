@@ -32,16 +32,17 @@ _DEMO = TrainConfig(
 
 # The whole task. Of an advantage at discount 0.99 most is the corridor's length, which the agent cannot know; 0.998 takes
 # that noise out, and the entropy bonus goes down with it. Spans are predicted from random features, in which the steps
-# that show the object and the others part, so that memory can cost forty times as much.
+# that show the object and the others part, so that memory can cost twenty times as much. L is longer than the corridor:
+# spans begin at 0.9 L, and at L = 200 the longest corridors fail, which keeps the gate shut.
 _CORRIDOR = TrainConfig(
     task="corridor",
     preset="corridor",
     environment=CorridorOptions(max_length=200),
     run=RunConfig(total_timesteps=5_000_000, checkpoint_interval=500_000, eval_interval=500_000),
     learner=replace(
-        _LEARNER, gamma=0.998, ent_coef=0.002, learning_rate=3e-4, span_cost=4e-4, span_cost_gate_low=0.99
+        _LEARNER, gamma=0.998, ent_coef=0.002, learning_rate=3e-4, span_cost=2e-4, span_cost_gate_low=0.99
     ),
-    model=ModelConfig(max_span=200, ramp=16, initial_span_fraction=_FRACTIONS, span_features=128),
+    model=ModelConfig(max_span=256, ramp=16, initial_span_fraction=_FRACTIONS, span_features=128),
 )
 
 # The paper's A.2.2. Its alpha of 5e-6 is taken for a sum over the window's 100 steps; ours is a mean over them.
