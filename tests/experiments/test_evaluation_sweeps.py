@@ -16,14 +16,14 @@ Command = Callable[..., Any]
 
 
 def test_the_shipped_agent_needs_its_memory_and_the_sweep_shows_it(rlmem: Command) -> None:
-    words = ("eval", "corridor-expire-span", "--memory-sweep", "0,200", "--episodes", "40")
+    words = ("eval", "corridor-expire-span", "--memory-sweep", "0,256", "--episodes", "40")
     report = json.loads(rlmem(*words, "--json").out)
     without, long, trained = report["memory_sweep"]
-    assert [one["limit"] for one in report["memory_sweep"]] == [0, 200, None]
+    assert [one["limit"] for one in report["memory_sweep"]] == [0, 256, None]
     assert without["memory_size_mean"] == 0
     assert without["success_rate"] < 0.8
     assert trained["success_rate"] >= 0.95
-    assert long["success_rate"] == trained["success_rate"]  # no span is above 200, and no ramp decides
+    assert long["success_rate"] == trained["success_rate"]  # no span is above 256, and no ramp decides
     assert {one["player"]: one["success_rate"] for one in report["players"]}["oracle"] == 1
     table = rlmem(*words).out
     assert "up to 0 steps old" in table
@@ -31,13 +31,13 @@ def test_the_shipped_agent_needs_its_memory_and_the_sweep_shows_it(rlmem: Comman
 
 
 def test_lengths_stand_beside_what_the_memory_reaches(rlmem: Command) -> None:
-    words = ("eval", "corridor-expire-span", "--lengths", "10,500", "--episodes", "20")
+    words = ("eval", "corridor-expire-span", "--lengths", "10,700", "--episodes", "20")
     report = json.loads(rlmem(*words, "--json").out)
-    assert [one["length"] for one in report["length_sweep"]] == [10, 500]
+    assert [one["length"] for one in report["length_sweep"]] == [10, 700]
     assert report["length_sweep"][0]["success_rate"] == 1
-    assert report["length_sweep"][1]["mean_ep_length"] > 450
-    assert report["length_sweep"][1]["needed_reach"] == 498 > report["reach"]
-    assert "at most 430 steps" in rlmem(*words).out
+    assert report["length_sweep"][1]["mean_ep_length"] > 650
+    assert report["length_sweep"][1]["needed_reach"] == 698 > report["reach"]
+    assert "at most 542 steps" in rlmem(*words).out
 
 
 @pytest.mark.parametrize(
