@@ -31,10 +31,13 @@ class Evaluation(Outcome):
         memory_size_by_layer: mean over all queries of how many memories a layer saw, the query's own step left out.
         span_mean: mean span in steps, per layer, of the steps that show the word and of the others; empty for kinds
             without spans.
+        spans: per layer (memories,) float32, e_i in steps of every memory that the episodes made; empty for kinds
+            without spans.
     """
 
     memory_size_by_layer: tuple[float, ...]
     span_mean: dict[str, tuple[float, ...]]
+    spans: tuple[NDArray[np.float32], ...]
 
     @property
     def memory_size_mean(self) -> float:
@@ -105,7 +108,13 @@ def evaluate(
     outcome = play_episodes(make_envs, seeds, play, batch)
     size = np.sum([p.size_total for p in played], axis=0) / outcome.lengths.sum()
     totals = sum((p.span_total for p in played[1:]), played[0].span_total)
-    return Evaluation(**vars(outcome), memory_size_by_layer=tuple(size.tolist()), span_mean=_span_means(totals, word))
+    made = [one for p in played for one in p.spans]  # per window, then per layer
+    return Evaluation(
+        **vars(outcome),
+        memory_size_by_layer=tuple(size.tolist()),
+        span_mean=_span_means(totals, word),
+        spans=tuple(np.concatenate(layer) for layer in zip(*made, strict=True)),
+    )
 
 
 def _span_means(totals: Tensor, word: str | None) -> dict[str, tuple[float, ...]]:
@@ -126,6 +135,7 @@ class _PolicyEpisodes:
         self.device = policy.heads.weight.device
         self.size_total = np.zeros(policy.config.num_layers)
         self.span_total = torch.zeros(2, 2, policy.config.num_layers, dtype=torch.float64)
+        self.spans: list[list[NDArray[np.float32]]] = []
 
     def play(self) -> None:
         """Play until every row's first episode is over."""
@@ -173,7 +183,10 @@ class _PolicyEpisodes:
 
     def _add_spans(self, layer_inputs: tuple[Tensor, ...], observation: Observation, is_counted: Tensor) -> None:
         layers = spans(self.policy, layer_inputs)
-        if layers is None or self.word is None:
+        if layers is None:
+            return
+        self.spans.append([span[is_counted].float().cpu().numpy() for span in layers])
+        if self.word is None:
             return
         is_shown = shows_word(self.policy, observation, self.word)
         for group, chosen in enumerate((is_shown & is_counted, ~is_shown & is_counted)):

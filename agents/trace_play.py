@@ -63,11 +63,13 @@ def play_recorded_episode(
     cache = policy.open(policy.core.initial_state(1), sys.maxsize)
     is_over = False
     while not is_over:
-        _add_pictures(record, env)
+        for pictures, picture in zip((record.frames, record.views), take_pictures(env), strict=True):
+            if picture is not None:
+                pictures.append(picture)
         observation = tuple(np.array(leaf) for leaf in leaves(policy.observation_space, seen))
         batch = tuple(torch.as_tensor(leaf, device=device)[None] for leaf in observation)
         outputs, value, _ = cache.step(batch, torch.tensor([not record.rewards], device=device))
-        action = _choose(policy, outputs, generator)
+        action = choose_action(policy, outputs, generator)
         seen, reward, terminated, truncated, info = env.step(action)
         record.observations.append(observation)
         record.outputs.append(outputs[0])
@@ -80,17 +82,24 @@ def play_recorded_episode(
     return record
 
 
-def _choose(policy: ActorCritic, outputs: Tensor, generator: torch.Generator | None) -> Any:
+def choose_action(policy: ActorCritic, outputs: Tensor, generator: torch.Generator | None) -> Any:
+    """One action as the environment takes it.
+
+    Args:
+        policy: the actor-critic.
+        outputs: (1, outputs), what the action head makes distributions of.
+        generator: source of the randomness; None: the likeliest action.
+    """
     head = policy.action_head
     chosen = head.mode(outputs) if generator is None else head.sample(outputs, head.noise((1,), generator))
     return head.to_environment(chosen.cpu().numpy())[0]
 
 
-def _add_pictures(record: RecordedEpisode, env: gym.Env[Any, Any]) -> None:
+def take_pictures(env: gym.Env[Any, Any]) -> tuple[Frame | None, Frame | None]:
+    """Pictures (height, width, 3) of the environment and of what the agent sees; None for what it does not draw."""
     if env.render_mode != "rgb_array":
-        return
+        return None, None
     picture: Any = env.render()
-    record.frames.append(np.array(picture, dtype=np.uint8))
     draw: Any = getattr(env.unwrapped, "get_pov_render", None)  # MiniGrid's environments and ours
-    if draw is not None:
-        record.views.append(np.array(draw(tile_size=_VIEW_TILE_PIXELS), dtype=np.uint8))
+    view = None if draw is None else np.array(draw(tile_size=_VIEW_TILE_PIXELS), dtype=np.uint8)
+    return np.array(picture, dtype=np.uint8), view

@@ -26,7 +26,7 @@ from rlmem.agents.trace_pictures import Pictures
 from rlmem.agents.trace_play import play_recorded_episode
 from rlmem.agents.trace_words import cell_texts, label_of, view_leaf
 from rlmem.attention import Attention
-from rlmem.transformer import TransformerLayer
+from rlmem.transformer import TransformerLayer, plain_attention
 from rlmem.window import Window
 
 Floats = NDArray[np.float32]
@@ -166,7 +166,7 @@ def trace_memories(policy: ActorCritic, observation: tuple[NDArray[Any], ...]) -
     """
     device = policy.heads.weight.device
     batch = tuple(torch.as_tensor(leaf, device=device)[None] for leaf in observation)
-    with _attention_weights(policy) as weights:
+    with attention_weights(policy) as weights:
         output = run_episode(policy, batch)
     spans: Sequence[Tensor | None] = policy.core.spans(output.layer_inputs) or [None] * len(weights)
     num_steps = len(observation[0])
@@ -229,7 +229,7 @@ def _last(is_true: Tensor) -> Tensor:
 
 
 @contextmanager
-def _attention_weights(policy: ActorCritic) -> Iterator[list[Tensor]]:
+def attention_weights(policy: ActorCritic) -> Iterator[list[Tensor]]:
     """Collects, layer by layer, the weights (batch, heads, query, slots) of the window that runs inside."""
     weights: list[Tensor] = []
 
@@ -238,7 +238,8 @@ def _attention_weights(policy: ActorCritic) -> Iterator[list[Tensor]]:
 
     hooks = [layer.attention.register_forward_pre_hook(record) for layer in policy.core.layer_list()]
     try:
-        yield weights
+        with plain_attention(policy.core):
+            yield weights
     finally:
         for hook in hooks:
             hook.remove()

@@ -16,6 +16,7 @@ from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.agents.learner import Learner
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.memory_metrics import memory_metrics
+from rlmem.agents.optimizer import load_optimizer, optimizer_tensors
 from rlmem.agents.rollout import Collector
 from rlmem.errors import check
 from rlmem.memory_state import MemoryState
@@ -61,6 +62,21 @@ class Trainer:
         self.learner = Learner(policy, config, self._order)
 
     @property
+    def model(self) -> ActorCritic:
+        """The policy, under the name that every trainer has for what learns."""
+        return self.policy
+
+    @property
+    def steps_done(self) -> int:
+        """Environment steps so far."""
+        return self.timesteps
+
+    @property
+    def total_steps(self) -> int:
+        """Length of the run, in environment steps."""
+        return self.total_timesteps
+
+    @property
     def is_finished(self) -> bool:
         """True once the run has its steps."""
         return self.timesteps >= self.total_timesteps
@@ -96,9 +112,7 @@ class Trainer:
         named |= {f"observation.{number}": leaf for number, leaf in enumerate(collector.observation)}
         named["is_first"] = collector.is_first
         named |= {"generator.actions": self._actions.get_state(), "generator.order": self._order.get_state()}
-        for index, slots in self.learner.optimizer.state_dict()["state"].items():
-            named |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in slots.items()}
-        return named
+        return named | optimizer_tensors(self.learner.optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         """The rest, in plain values and NumPy arrays; `environments` is None if they cannot save their state."""
@@ -121,7 +135,7 @@ class Trainer:
         self.statistics.load_state_dict(state["statistics"])
         self._actions.set_state(tensors["generator.actions"].cpu())
         self._order.set_state(tensors["generator.order"].cpu())
-        self._load_optimizer(tensors)
+        load_optimizer(self.learner.optimizer, tensors)
         restore = getattr(self.envs, "load_state_dict", None)
         if state["environments"] is None or restore is None:
             observation, _ = self.envs.reset(seed=self._seed + self.timesteps)
@@ -136,12 +150,3 @@ class Trainer:
         self.collector.is_first = tensors["is_first"]
         memory = {name.removeprefix("memory."): t for name, t in tensors.items() if name.startswith("memory.")}
         self.collector.state = MemoryState.from_tensors(memory)
-
-    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        optimizer_state = self.learner.optimizer.state_dict()
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, slot = name.split(".")
-                # load_state_dict keeps the tensors that it is given, and the optimiser changes them in place
-                optimizer_state["state"].setdefault(int(index), {})[slot] = tensor.clone()
-        self.learner.optimizer.load_state_dict(optimizer_state)

@@ -13,11 +13,15 @@ from rlmem.envs.registration import register_envs
 
 if TYPE_CHECKING:
     from rlmem.actor_critic import ActorCritic as ActorCritic
+    from rlmem.checkpoint import load_language_model as load_language_model
     from rlmem.checkpoint import load_policy as load_policy
+    from rlmem.checkpoint import save_language_model as save_language_model
     from rlmem.checkpoint import save_policy as save_policy
     from rlmem.errors import RlmemError as RlmemError
     from rlmem.errors import UsageError as UsageError
     from rlmem.experiments.agent import Agent as Agent
+    from rlmem.language_model import LanguageModel as LanguageModel
+    from rlmem.language_model import VocabularyConfig as VocabularyConfig
     from rlmem.memory_state import MemoryState as MemoryState
     from rlmem.model_config import ModelConfig as ModelConfig
     from rlmem.transformer import MemoryTransformer as MemoryTransformer
@@ -29,13 +33,17 @@ __version__ = "0.1.0"
 _MODULE_OF_NAME: dict[str, str] = {
     "ActorCritic": "rlmem.actor_critic",
     "Agent": "rlmem.experiments.agent",
+    "LanguageModel": "rlmem.language_model",
+    "load_language_model": "rlmem.checkpoint",
     "load_policy": "rlmem.checkpoint",
     "MemoryState": "rlmem.memory_state",
     "MemoryTransformer": "rlmem.transformer",
     "ModelConfig": "rlmem.model_config",
     "RlmemError": "rlmem.errors",
+    "save_language_model": "rlmem.checkpoint",
     "save_policy": "rlmem.checkpoint",
     "UsageError": "rlmem.errors",
+    "VocabularyConfig": "rlmem.language_model",
     "Window": "rlmem.window",
 }
 

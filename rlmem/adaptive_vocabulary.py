@@ -109,7 +109,7 @@ class AdaptiveInput(nn.Module):
         Raises:
             IndexError: a symbol is out of range (on CUDA: a device assertion).
         """
-        flat = symbols.reshape(-1)
+        flat = symbols.reshape(-1).contiguous()  # bucketize warns of columns of a larger tensor
         cluster_of = torch.bucketize(flat, flat.new_tensor([low for low, _ in self.bounds[1:]]), right=True)
         rows = [(cluster_of == cluster).nonzero().squeeze(1) for cluster in range(len(self.bounds))]
         parts = [

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from rlmem.chunked_attention import Chunk, attend
 from rlmem.positions import RelativePositions
 
 
@@ -21,11 +22,12 @@ class Attention(nn.Module):
         model: width of a hidden state.
         heads: must divide `model`.
         position_reach: how many steps back relative positions reach.
+        dropout: share of the weights set to 0 in training, the others being scaled up.
     """
 
-    def __init__(self, model: int, heads: int, position_reach: int) -> None:
+    def __init__(self, model: int, heads: int, position_reach: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads, self.head = heads, model // heads
+        self.heads, self.head, self.dropout = heads, model // heads, dropout
         self.query = nn.Linear(model, model, bias=False)
         self.key_value = nn.Linear(model, 2 * model, bias=False)
         self.output = nn.Linear(model, model, bias=False)
@@ -49,9 +51,32 @@ class Attention(nn.Module):
             (batch, query, model), to be added to the residual stream.
         """
         queries, keys, values = self._project(normed, columns.shape[1])
-        read = torch.bmm(self._weigh(queries, keys, log_mask, columns), values)  # (batch * heads, query, head)
-        read = read.unflatten(0, (-1, self.heads)).transpose(1, 2)
-        contribution: Tensor = self.output(read.reshape(-1, log_mask.shape[2], self.heads * self.head))
+        weights = self._weigh(queries, keys, log_mask, columns)
+        if self.dropout and self.training:
+            weights = nn.functional.dropout(weights, self.dropout)
+        read = torch.bmm(weights, values)  # (batch * heads, query, head)
+        return self._joined(read.unflatten(0, (-1, self.heads)))
+
+    def read_chunks(self, normed: Tensor, described: Tensor | None, num_queries: int, chunks: list[Chunk]) -> Tensor:
+        """What `forward` reads, from chunks whose weights are not kept for the backward pass.
+
+        Args:
+            normed: (batch, memory + query, model).
+            described: as the chunks' biases take it.
+            num_queries: the last so many steps are the window.
+            chunks: of memory + query, each with its log-mask and position scores as bias.
+
+        Returns:
+            (batch, query, model).
+        """
+        queries, keys, values = self._project(normed, normed.shape[1] - num_queries)
+        keys, values = keys.unflatten(0, queries.shape[:2]), values.unflatten(0, queries.shape[:2])
+        dropout = self.dropout if self.training else 0.0
+        return self._joined(attend(queries, keys, values, described, chunks, dropout=dropout))
+
+    def _joined(self, read: Tensor) -> Tensor:
+        """The contribution (batch, query, model) of what the heads read, (batch, heads, query, head)."""
+        contribution: Tensor = self.output(read.transpose(1, 2).flatten(2))
         return contribution
 
     def weights(self, normed: Tensor, log_mask: Tensor, columns: Tensor) -> Tensor:

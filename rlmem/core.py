@@ -7,13 +7,14 @@ state     MemoryState             what the layers remember from before the windo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from rlmem.memory_size import memory_size
 from rlmem.memory_state import LayerMemory, MemoryState
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -29,12 +30,17 @@ class LayerTrace:
     Args:
         slot_time: (batch, memory) int64, when each slot was made.
         described: (batch, memory), what the kind computed of each slot (Expire-Span: the span), or None.
-        log_mask: (batch, 1 or heads, query, memory), what each query saw.
+        make_log_mask: gives `log_mask`, which a long memory's layer does not otherwise make.
     """
 
     slot_time: Tensor
     described: Tensor | None
-    log_mask: Tensor
+    make_log_mask: Callable[[], Tensor]
+
+    @property
+    def log_mask(self) -> Tensor:
+        """What each query saw, (batch, 1 or heads, query, memory); as large as it says."""
+        return self.make_log_mask()
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,14 @@ class Core(nn.Module):
             if cost is not None:
                 total = total + cost.mean()
         return total
+
+    def memory_sizes(self, traces: tuple[LayerTrace, ...], window: Window) -> Tensor:
+        """How many memories a window's queries saw on average in each layer, (batch, layers); see `memory_size`."""
+        sizes = [
+            memory_size(layer.memory, trace.slot_time, trace.described, window)
+            for layer, trace in zip(self.layer_list(), traces, strict=True)
+        ]
+        return torch.stack(sizes, dim=1)
 
     def spans(self, layer_inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
         """The spans that the memory kind gives to steps, or None if it has none.

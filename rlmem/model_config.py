@@ -49,6 +49,14 @@ class ModelConfig:
     """How many such slots are kept at most, the newest (Compressive Transformer)."""
     memory_dropout: bool = False
     """Hide memories more than l steps old in training, l drawn from U(0, L) for each batch."""
+    dropout: float = 0.0
+    """Share of the feed-forward block's ReLU activations set to 0 in training."""
+    attention_dropout: float = 0.0
+    """Share of the attention weights set to 0 in training."""
+    glorot: bool = False
+    """Begin with Glorot-uniform matrices and biases of 0."""
+    fused: bool = False
+    """Read memory in the way for long ones: the same results, at a cost that grows with the memories still alive."""
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(
@@ -79,8 +87,20 @@ class ModelConfig:
             not (self.memory_dropout and self.memory in (*RECURRENT_KINDS, "none")),
             f"--memory-dropout hides old memories, but --memory {self.memory} keeps none; leave it out",
         )
+        self._check_regularisation()
         check(self.span_features >= 0, f"--span-features is {self.span_features}, but it cannot be negative")
         check(self.span_pre_divisor > 0, f"--span-pre-divisor is {self.span_pre_divisor}, but it must be positive")
+
+    def _check_regularisation(self) -> None:
+        is_recurrent = self.memory in RECURRENT_KINDS
+        for name in ("dropout", "attention_dropout"):
+            value = getattr(self, name)
+            check(0 <= value < 1, f"{flag(name)} is {value}, but what is dropped must be at least 0 and less than 1")
+        for name in ("dropout", "attention_dropout", "glorot", "fused"):
+            check(
+                not (is_recurrent and getattr(self, name)),
+                f"{flag(name)} is a Transformer's, but --memory {self.memory} makes a recurrent core; leave it out",
+            )
 
     def initial_span_fraction_of(self, layer: int) -> float:
         """The initial span of a layer, 0 being the first, as a fraction of L."""

@@ -28,6 +28,7 @@ class _Skew(torch.autograd.Function):
         """Scores by slot, (batch, heads, query, memory + query); columns: (batch, memory)."""
         batch, heads, query, reach = scores.shape
         padded, skewed = _skewable(scores)
+        padded[..., 0], padded[..., 1 + reach :] = 0, 0
         padded[..., 1 : 1 + reach] = scores
         memory = columns.shape[1]
         by_slot = scores.new_empty(batch, heads, query, memory + query)
@@ -44,6 +45,7 @@ class _Skew(torch.autograd.Function):
         batch, heads, query, slots = grad.shape
         memory = slots - query
         padded, skewed = _skewable(grad[..., :1].expand(-1, -1, -1, reach))
+        skewed[..., :reach] = 0
         skewed[..., reach:] = grad[..., memory:]
         index = columns[:, None, None].expand(-1, heads, query, -1)
         skewed.scatter_add_(3, index, grad[..., :memory])
@@ -51,13 +53,13 @@ class _Skew(torch.autograd.Function):
 
 
 def _skewable(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Two views of one zeroed buffer for scores (batch, heads, query, reach).
+    """Two views of one uninitialised buffer for scores (batch, heads, query, reach).
 
     Returns:
         padded (batch, heads, query, 1 + reach + query) and skewed (batch, heads, query, reach + query).
     """
     batch, heads, query, reach = scores.shape
-    buffer = scores.new_zeros(batch, heads, query * (1 + reach + query))
+    buffer = scores.new_empty(batch, heads, query * (1 + reach + query))
     width = reach + query
     return buffer.view(batch, heads, query, 1 + width), buffer[..., : query * width].view(batch, heads, query, width)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +12,8 @@ from rlmem.acting import ActingCache
 from rlmem.attention import Attention
 from rlmem.compaction import compact
 from rlmem.core import Core, CoreLayer, LayerTrace
+from rlmem.initialisation import initialise_glorot
+from rlmem.long_memory import LongMemoryReader
 from rlmem.memories import make_memory
 from rlmem.memory_state import LayerMemory, MemoryState
 from rlmem.model_config import ModelConfig
@@ -26,33 +31,56 @@ class TransformerLayer(CoreLayer):
     def __init__(self, config: ModelConfig, number: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.model)
-        self.attention = Attention(config.model, config.heads, config.position_reach)
+        self.attention = Attention(config.model, config.heads, config.position_reach, config.attention_dropout)
         self.memory = make_memory(config, number)
         self.feedforward_norm = nn.LayerNorm(config.model)
         self.expand = nn.Linear(config.model, config.feedforward)
         self.contract = nn.Linear(config.feedforward, config.model)
+        self.dropout, self.is_fused = config.dropout, config.fused
 
     def forward(self, hidden: Tensor, memory: LayerMemory, window: Window) -> tuple[Tensor, Tensor, LayerTrace]:
         """One layer, which stores what enters it; see `CoreLayer.forward`."""
         own = LayerMemory(hidden, window.time)
+        memory = self._with_pooled(memory, own, window)
+        if self.is_fused:
+            reader = LongMemoryReader(self.attention, self.attention_norm, self.memory)
+            contribution, trace = reader.read(hidden, memory, window)
+            return self._fed_forward(hidden + contribution), hidden, trace
         slots = memory.followed_by(own)
         phase = slots.time - window.start_of(memory.time.shape[1])
-        pooled = self.memory.pool(slots, phase, window.time[:, 0], window.time[:, -1])
-        if pooled is not None:
-            memory = memory.followed_by(pooled)
-            slots = memory.followed_by(own)
-            phase = slots.time - window.start_of(memory.time.shape[1])
         normed = self.attention_norm(slots.hidden)  # (batch, memory + query, model)
         described = self.memory.describe(normed, phase, slots.steps)
         log_mask = self.memory.log_mask(window.age_of(slots.time, hidden.dtype), described)
         columns = self.attention.positions.columns(window.time[:, :1] - memory.time)
         read = hidden + self.attention(normed, log_mask, columns)
-        return read + self.feed_forward(read), hidden, LayerTrace(slots.time, described, log_mask)
+        return self._fed_forward(read), hidden, LayerTrace(slots.time, described, lambda: log_mask)
 
-    def feed_forward(self, hidden: Tensor) -> Tensor:
-        """The feed-forward block's contribution; (…, model) in and out."""
-        contribution: Tensor = self.contract(torch.relu(self.expand(self.feedforward_norm(hidden))))
+    def _with_pooled(self, memory: LayerMemory, own: LayerMemory, window: Window) -> LayerMemory:
+        """The slots from before the window and those that the kind makes while it passes."""
+        nothing = LayerMemory(memory.hidden[:, :0], memory.time[:, :0])
+        first, last = window.time[:, 0], window.time[:, -1]
+        if self.memory.pool(nothing, nothing.time, first, last) is None:
+            return memory  # a kind that pools nothing needs no copy of the slots
+        slots = memory.followed_by(own)
+        pooled = self.memory.pool(slots, slots.time - window.start_of(memory.time.shape[1]), first, last)
+        return memory if pooled is None else memory.followed_by(pooled)
+
+    def feed_forward(self, hidden: Tensor, dropout: float = 0.0) -> Tensor:
+        """The feed-forward block's contribution; (…, model) in and out.
+
+        Args:
+            hidden: (…, model).
+            dropout: share of the ReLU activations to set to 0, the others being scaled up.
+        """
+        activations = torch.relu(self.expand(self.feedforward_norm(hidden)))
+        if dropout:
+            activations = nn.functional.dropout(activations, dropout)
+        contribution: Tensor = self.contract(activations)
         return contribution
+
+    def _fed_forward(self, read: Tensor) -> Tensor:
+        """The stream behind the feed-forward block, whose dropout is for training on windows: acting never drops."""
+        return read + self.feed_forward(read, self.dropout if self.training else 0.0)
 
     def carried(self, slots: LayerMemory, since: Tensor, next_time: Tensor, episode_start: Tensor) -> LayerMemory:
         """The slots that the memory keeps, and those that it makes of others; see `CoreLayer.carried`."""
@@ -68,6 +96,10 @@ class TransformerLayer(CoreLayer):
 class MemoryTransformer(Core):
     """The Transformer that RL policies and language models share.
 
+    In training its windows drop what the configuration says, as A.2.4 of the paper does: attention weights and ReLU
+    activations; the contributions to the residual stream, of which it does not speak, are left whole. The randomness is
+    PyTorch's global one, from which nothing is drawn at a share of 0.
+
     Args:
         config: sizes and the memory's kind.
     """
@@ -76,6 +108,8 @@ class MemoryTransformer(Core):
         super().__init__(
             config, (TransformerLayer(config, number) for number in range(config.num_layers)), config.model
         )
+        if config.glorot:
+            initialise_glorot(self)
 
     def layer_list(self) -> list[TransformerLayer]:
         """The layers, typed."""
@@ -84,3 +118,21 @@ class MemoryTransformer(Core):
     def open(self, state: MemoryState, num_steps: int) -> ActingCache:
         """A cache to act with for `num_steps` steps from a memory state."""
         return ActingCache(self, state, num_steps)
+
+
+@contextmanager
+def plain_attention(core: Core) -> Iterator[None]:
+    """Inside, windows run through `Attention.forward`, also those of long memories: who looks at weights needs that.
+
+    Args:
+        core: a Transformer; nothing changes of a recurrent one.
+    """
+    layers = core.layer_list()
+    is_fused = [layer.is_fused for layer in layers]
+    for layer in layers:
+        layer.is_fused = False
+    try:
+        yield
+    finally:
+        for layer, value in zip(layers, is_fused, strict=True):
+            layer.is_fused = value

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rlmem.memories.base import Memory
+from rlmem.memories.base import AgeRange, Memory
 from rlmem.memories.expire_span import log_ramp
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -58,6 +58,14 @@ class AdaptiveSpanMemory(Memory):
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True while the head with the longest span sees the slot; shapes as `Memory.is_kept`."""
         return age < self.head_spans().max() + self.ramp
+
+    def seen_ages(self, described: Tensor | None) -> AgeRange:
+        """0 to where the ramp of the longest head ends; see `Memory.seen_ages`."""
+        return 0, torch.ceil(self.head_spans().max() + self.ramp) - 1
+
+    def whole_ages(self, described: Tensor | None) -> AgeRange:
+        """0 to where the ramp of the shortest head begins; see `Memory.whole_ages`."""
+        return 0, torch.floor(self.head_spans().min())
 
     def auxiliary_loss(self, slot_time: Tensor, described: Tensor | None, window: Window) -> Tensor:
         """The penalty 1/heads sum_h z_h, the same for each row: (batch,).

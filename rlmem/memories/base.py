@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from rlmem.memory_state import LayerMemory
 from rlmem.window import Window
+
+AgeRange = tuple[Tensor | float, Tensor | float]
+"""The lowest and the highest age, both included, in steps."""
 
 
 class Memory(nn.Module):
@@ -63,6 +67,24 @@ class Memory(nn.Module):
             (batch, memory) bool, True where the slot must be kept.
         """
         raise NotImplementedError
+
+    def seen_ages(self, described: Tensor | None) -> AgeRange:
+        """Between which ages a query sees a slot at all, with any head: `log_mask` > -inf, as whole steps.
+
+        Args:
+            described: (batch, memory) from `describe`.
+
+        Returns:
+            The lowest and the highest such age, for every slot or (batch, memory).
+        """
+        raise NotImplementedError
+
+    def whole_ages(self, described: Tensor | None) -> AgeRange:
+        """Between which ages every head sees a slot fully: `log_mask` = 0; as `seen_ages`.
+
+        A kind that does not say so gives none, and a long memory's layer then computes the mask of every slot.
+        """
+        return torch.inf, -torch.inf
 
     def pool(self, slots: LayerMemory, phase: Tensor, since: Tensor, until: Tensor) -> LayerMemory | None:
         """Slots that come into being while time passes, made of others.

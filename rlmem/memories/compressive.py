@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmem.memories.base import Memory
+from rlmem.memories.base import AgeRange, Memory
 from rlmem.memory_state import EMPTY_TIME, LayerMemory
 from rlmem.model_config import ModelConfig
 
@@ -62,6 +62,17 @@ class CompressiveMemory(Memory):
         """True while a later query may see the slot, or the group that it belongs to, step by step."""
         assert described is not None, "compressive retention needs the groups' ends from describe()"
         return torch.where(described == _POOLED, age <= self.max_pooled_age, self._is_raw(age, described))
+
+    def seen_ages(self, described: Tensor | None) -> AgeRange:
+        """A step until its group is pooled, a pooled slot from then on; see `Memory.seen_ages`."""
+        assert described is not None, "the compressive ages need the groups' ends from describe()"
+        is_pooled = described == _POOLED
+        first = torch.where(is_pooled, self.max_span + 1, 0)
+        return first, torch.where(is_pooled, self.max_pooled_age, self.max_span + described)
+
+    def whole_ages(self, described: Tensor | None) -> AgeRange:
+        """The same: a slot is seen fully or not at all."""
+        return self.seen_ages(described)
 
     def _is_raw(self, age: Tensor, remaining: Tensor) -> Tensor:
         """Whether a step's group is seen step by step, by queries that see it at all."""

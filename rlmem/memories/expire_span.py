@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlmem.memories.base import Memory
+from rlmem.memories.base import AgeRange, Memory
 from rlmem.memories.span_features import RandomFeatures
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -194,6 +194,16 @@ class ExpireSpanMemory(Memory):
         """True until r_i <= t - R, after which no query sees the slot again; shapes as `Memory.is_kept`."""
         assert described is not None, "Expire-Span's retention needs the spans from describe()"
         return described + self.ramp > age
+
+    def seen_ages(self, described: Tensor | None) -> AgeRange:
+        """0 to where the slot's ramp ends, e_i + R itself left out; see `Memory.seen_ages`."""
+        assert described is not None, "Expire-Span's ages need the spans from describe()"
+        return 0, torch.ceil(described + self.ramp) - 1
+
+    def whole_ages(self, described: Tensor | None) -> AgeRange:
+        """0 to where the slot's ramp begins; see `Memory.whole_ages`."""
+        assert described is not None, "Expire-Span's ages need the spans from describe()"
+        return 0, torch.floor(described)
 
     def auxiliary_loss(self, slot_time: Tensor, described: Tensor | None, window: Window) -> Tensor:
         """`ramp_cost` of the layer's slots, (batch,)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmem.memories.base import Memory
+from rlmem.memories.base import AgeRange, Memory
 from rlmem.memory_state import LayerMemory
 from rlmem.window import Window
 
@@ -38,6 +38,14 @@ class LimitedMemory(Memory):
         """As the memory inside, and at most the limit old; shapes as `Memory.is_kept`."""
         return self.memory.is_kept(age, described) & (age <= self.limit)
 
+    def seen_ages(self, described: Tensor | None) -> AgeRange:
+        """As the memory inside, and at most the limit; see `Memory.seen_ages`."""
+        return _cut_off(self.memory.seen_ages(described), self.limit)
+
+    def whole_ages(self, described: Tensor | None) -> AgeRange:
+        """As the memory inside, and at most the limit; see `Memory.whole_ages`."""
+        return _cut_off(self.memory.whole_ages(described), self.limit)
+
     def pool(self, slots: LayerMemory, phase: Tensor, since: Tensor, until: Tensor) -> LayerMemory | None:
         """As the memory inside; shapes as `Memory.pool`."""
         return self.memory.pool(slots, phase, since, until)
@@ -45,3 +53,7 @@ class LimitedMemory(Memory):
     def auxiliary_loss(self, slot_time: Tensor, described: Tensor | None, window: Window) -> Tensor | None:
         """As the memory inside; shapes as `Memory.auxiliary_loss`."""
         return self.memory.auxiliary_loss(slot_time, described, window)
+
+
+def _cut_off(ages: AgeRange, limit: int) -> AgeRange:
+    return ages[0], torch.as_tensor(ages[1]).clamp(max=limit)

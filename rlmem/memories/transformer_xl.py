@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmem.memories.base import Memory
+from rlmem.memories.base import AgeRange, Memory
 from rlmem.model_config import ModelConfig
 
 
@@ -35,3 +35,11 @@ class TransformerXLMemory(Memory):
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True while the slot is at most L steps old; shapes as `Memory.is_kept`."""
         return age <= self.max_span
+
+    def seen_ages(self, described: Tensor | None) -> AgeRange:
+        """0 to L; see `Memory.seen_ages`."""
+        return 0, self.max_span
+
+    def whole_ages(self, described: Tensor | None) -> AgeRange:
+        """The same: a slot is seen fully or not at all."""
+        return 0, self.max_span

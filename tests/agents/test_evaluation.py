@@ -211,6 +211,7 @@ def test_transformer_xl_keeps_its_reach(
     result = evaluate(make_policy(memory="transformer_xl", max_span=8), make_envs, SEEDS, word="object")
     assert result.memory_size_by_layer == pytest.approx([mean_size(result.lengths.tolist(), 8)] * 2, rel=1e-9)
     assert result.span_mean == {}
+    assert result.spans == ()
 
 
 def test_zero_spans_leave_the_ramp_alone(policy: ActorCritic, make_envs: Callable[[int], Any]) -> None:
@@ -240,7 +241,11 @@ def test_spans_are_split_by_what_a_step_shows(policy: ActorCritic, make_envs: Ca
     assert list(result.span_mean) == ["object", "other"]
     assert result.span_mean["object"] == pytest.approx(shown.tolist(), rel=1e-4)
     assert result.span_mean["other"] == pytest.approx(other.tolist(), rel=1e-4)
-    assert evaluate(policy, make_envs, SEEDS[:2], deterministic=True).span_mean == {}
+    for layer, made in enumerate(result.spans):
+        np.testing.assert_allclose(np.sort(made), np.sort(spans[:, layer]), rtol=1e-4)
+    unsplit = evaluate(policy, make_envs, SEEDS, deterministic=True)
+    assert unsplit.span_mean == {}
+    assert [len(made) for made in unsplit.spans] == [len(spans)] * 2
 
 
 @pytest.mark.parametrize("is_deterministic", [False, True])

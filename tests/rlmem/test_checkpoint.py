@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_missing_and_foreign(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="lacks rlmem's description"):
         load_policy(tmp_path / "other.safetensors")
+
+
+def test_a_size_of_a_later_version(policy: ActorCritic, tmp_path: Path) -> None:
+    """Weights from before a size was there take its default; one that is not known is refused."""
+    path = tmp_path / "model.safetensors"
+    save_policy(policy, path)
+    tensors, texts = load_tensors(path)
+    description = json.loads(texts["rlmem"])
+    del description["model"]["span_features"]
+    save_tensors(tensors, path, {"rlmem": json.dumps(description)})
+    assert load_policy(path).config == policy.config
+    description["model"]["colour"] = 1
+    save_tensors(tensors, path, {"rlmem": json.dumps(description)})
+    with pytest.raises(CheckpointError, match="by the unknown colour"):
+        load_policy(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
