@@ -1,0 +1,162 @@
+"""`rlmem lm train TASK`, and going on with a language model's run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from rlmem.errors import UsageError, check
+from rlmem.experiments.arguments import Switch, parse, value_of
+from rlmem.experiments.device import choose_device
+from rlmem.experiments.lm.dry_run import print_dry_run
+from rlmem.experiments.lm.presets import PRESETS, find_preset
+from rlmem.experiments.lm.run_folder import LanguageRunFolder
+from rlmem.experiments.lm.tasks import LANGUAGE_TASKS, Corpus
+from rlmem.experiments.lm.train_config import LanguageTrainConfig
+from rlmem.experiments.lm.training_run import LanguageRun, load_weights, make_model, make_trainer
+from rlmem.experiments.run_directory import find_run
+from rlmem.experiments.training_loop import run_to_the_end
+
+
+@dataclass(frozen=True)
+class LanguageTrainArguments:
+    """The flags of `rlmem lm train TASK`."""
+
+    config: LanguageTrainConfig
+    """The run."""
+    output: str = "runs"
+    """Folder of all runs."""
+    name: str | None = None
+    """Name of the run; by default one from memory kind, seed and time."""
+    quiet: Switch = False
+    """Print nothing while training."""
+    dry_run: Switch = False
+    """Print configuration, parameter count and predicted memory, and do nothing."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run `rlmem lm train`; returns the exit code."""
+    arguments = parse_language_train(argv)
+    config = resolve(arguments.config)
+    task = LANGUAGE_TASKS[config.task]
+    if arguments.dry_run:
+        print_dry_run(config, task.planned(config.options))
+        return 0
+    config = replace(config, run=replace(config.run, init=_checkpoint_of(config.run.init, Path(arguments.output))))
+    corpus = task.open_corpus(config.options)
+    _try_out(config, corpus)
+    directory = LanguageRunFolder.create(config, corpus, Path(arguments.output), arguments.name)
+    if not arguments.quiet:
+        for notice in corpus.notices:
+            print(notice)
+    return train_to_the_end(directory, None, quiet=arguments.quiet)
+
+
+def resume_language_model(path: Path, checkpoint: str | None, updates: int | None, *, quiet: bool) -> int:
+    """Go on with a language model's run.
+
+    Args:
+        path: of the run.
+        checkpoint: name of the one to go back to; None takes the newest.
+        updates: new length of the run before any fine-tuning, or None.
+        quiet: show no progress.
+
+    Returns:
+        The exit code.
+    """
+    directory = LanguageRunFolder(path)
+    resolve(directory.config)
+    chosen = directory.checkpoints.choose(checkpoint, f"rlmem resume {path}")
+    extend(directory, updates)
+    return train_to_the_end(directory, chosen, quiet=quiet)
+
+
+def train_to_the_end(directory: LanguageRunFolder, checkpoint: Path | None, *, quiet: bool) -> int:
+    """Train a new run, or one from a checkpoint, until it is done or interrupted; arguments as in `run_to_the_end`."""
+    return run_to_the_end(
+        directory,
+        checkpoint,
+        lambda: LanguageRun.begin(directory, quiet=quiet),
+        lambda chosen: LanguageRun.resume(directory, chosen, quiet=quiet),
+        quiet=quiet,
+    )
+
+
+def parse_language_train(argv: Sequence[str]) -> LanguageTrainArguments:
+    """Read `TASK [--preset NAME] [flags]`: the preset gives the defaults, the flags override them.
+
+    Raises:
+        UsageError: no such task or preset.
+    """
+    task, *rest = argv if argv and not argv[0].startswith("-") else ("", *argv)
+    if not task:
+        if {"-h", "--help"} & set(rest):
+            print_tasks()
+            raise SystemExit(0)
+        raise UsageError(f"rlmem lm train needs a task first, such as rlmem lm train {next(iter(LANGUAGE_TASKS))}")
+    config = find_preset(task, value_of(rest, "--preset"))
+    arguments = parse(LanguageTrainArguments, rest, f"lm train {task}", LanguageTrainArguments(config))
+    if value_of(rest, "--block") is None or value_of(rest, "--position-reach") is not None:
+        return arguments
+    config = arguments.config
+    model = replace(config.model, position_reach=config.learner.block)  # positions reach back a block
+    return replace(arguments, config=replace(config, model=model))
+
+
+def print_tasks() -> None:
+    """Print the tasks and their presets."""
+    print("usage: rlmem lm train TASK [--preset NAME] [OPTIONS]\n\nTrain a language model on a task.\n\ntasks:")
+    for name, task in LANGUAGE_TASKS.items():
+        print(f"  {name:<15} {task.summary}; presets: {', '.join(PRESETS[name])}")
+    print("\nrlmem lm train TASK --help lists a task's flags and their defaults.")
+
+
+def resolve(config: LanguageTrainConfig) -> LanguageTrainConfig:
+    """The configuration with device and threads decided, so that another machine can repeat it.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    threads = config.run.num_threads or torch.get_num_threads()
+    return replace(config, run=replace(config.run, device=choose_device(config.run.device), num_threads=threads))
+
+
+def extend(directory: LanguageRunFolder, updates: int | None) -> None:
+    """Give a run another length.
+
+    Raises:
+        UsageError: it is shorter than what has been done, or fine-tuning has begun.
+    """
+    if updates is None:
+        return
+    config, done = directory.config, directory.checkpoints.steps()[-1]
+    check(updates >= done, f"--updates {updates} is less than the {done} updates that the run has done")
+    check(
+        done <= config.run.updates or updates == config.run.updates,
+        f"--updates {updates} would change what came before the fine-tuning, which has begun; train anew with --init",
+    )
+    directory.rewrite_config(replace(config, run=replace(config.run, updates=updates)))
+
+
+def _try_out(config: LanguageTrainConfig, corpus: Corpus) -> None:
+    """Refuse, before anything is written, what would be refused after."""
+    model = make_model(config, corpus)
+    make_trainer(config, model).stream.next_block(config.learner.block)
+    if config.run.init is not None:
+        checkpoint = Path(config.run.init)
+        LanguageRunFolder(checkpoint.parents[1]).check_same_vocabulary(corpus)
+        load_weights(model, checkpoint)
+    if config.run.eval_interval:
+        streams = LANGUAGE_TASKS[config.task].make_streams(config.options, "valid", config.run.eval_rows, 0)
+        streams.next_block(config.learner.block)
+
+
+def _checkpoint_of(init: str | None, root: Path) -> str | None:
+    """The folder of a run's last checkpoint."""
+    if init is None:
+        return None
+    path = find_run(init, root)
+    return str(LanguageRunFolder(path).checkpoints.choose(None, f"rlmem resume {path}"))
