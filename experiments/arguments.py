@@ -64,16 +64,16 @@ def parse_train(argv: Sequence[str]) -> TrainArguments:
         UsageError: no such task or preset.
     """
     task, *rest = argv if argv and not argv[0].startswith("-") else ("", *argv)
-    if not task and _value_of(argv, "--env-id") is not None:
+    if not task and value_of(argv, "--env-id") is not None:
         task = GYMNASIUM
     if not task:
         if {"-h", "--help"} & set(rest):
             print_tasks()
             raise SystemExit(0)
         raise UsageError(f"rlmem train needs a task first, such as rlmem train {next(iter(TASKS))}, or --env-id ID")
-    if task == GYMNASIUM and not _value_of(rest, "--env-id") and not {"-h", "--help"} & set(rest):
+    if task == GYMNASIUM and not value_of(rest, "--env-id") and not {"-h", "--help"} & set(rest):
         raise UsageError("--env-id is missing: name a Gymnasium environment, such as --env-id CartPole-v1")
-    config = find_preset(task, _value_of(rest, "--preset"))
+    config = find_preset(task, value_of(rest, "--preset"))
     arguments = parse(TrainArguments, rest, f"train {task}", TrainArguments(config))
     return with_position_reach(arguments, rest)
 
@@ -81,7 +81,7 @@ def parse_train(argv: Sequence[str]) -> TrainArguments:
 def with_position_reach(arguments: Trained, argv: Sequence[str]) -> Trained:
     """Let --position-reach follow --num-steps unless it was given itself."""
     config = arguments.config
-    if _value_of(argv, "--num-steps") is None or _value_of(argv, "--position-reach") is not None:
+    if value_of(argv, "--num-steps") is None or value_of(argv, "--position-reach") is not None:
         return arguments
     model = replace(config.model, position_reach=config.learner.num_steps)
     return replace(arguments, config=replace(config, model=model))
@@ -95,7 +95,7 @@ def print_tasks() -> None:
     print("\nrlmem train TASK --help lists a task's flags and their defaults.")
 
 
-def _value_of(argv: Sequence[str], flag: str) -> str | None:
+def value_of(argv: Sequence[str], flag: str) -> str | None:
     """The value that a flag was given, in any spelling that tyro accepts; the last one counts."""
     value = None
     for position, word in enumerate(argv):

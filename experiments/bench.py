@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -23,6 +20,7 @@ from rlmem.agents.trainer import Trainer
 from rlmem.errors import check
 from rlmem.experiments.arguments import Switch, parse
 from rlmem.experiments.device import Device, DeviceChoice, choose_device
+from rlmem.experiments.peak_memory import peak_memory_mib
 from rlmem.experiments.presets import find_preset
 from rlmem.experiments.provenance import machine
 from rlmem.experiments.tasks import make_envs
@@ -178,15 +176,6 @@ def _seconds(work: Callable[[], object]) -> float:
 def _wait(tensor: torch.Tensor) -> None:
     if tensor.is_cuda:
         torch.cuda.synchronize()
-
-
-def peak_memory_mib() -> float:
-    """The most resident memory that this process had, in MiB."""
-    if sys.platform == "linux":  # ru_maxrss counts the parent's memory too, from before the program was started
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB here
 
 
 def print_table(machine: dict[str, Any], figures: dict[str, float]) -> None:

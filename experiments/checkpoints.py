@@ -1,8 +1,8 @@
 """The checkpoints of a run: folders that appear whole, of which the last few are kept.
 
-checkpoints/step_<environment steps>/
-  model.safetensors    the policy
-  trainer.safetensors  optimiser, memory, generators, observations
+checkpoints/step_<environment steps, or updates of a language model>/
+  model.safetensors    the policy or language model
+  trainer.safetensors  optimiser, memory, generators, observations or streams
   state.json           the rest, and the other files' sizes and hashes; written last
 """
 
@@ -12,18 +12,23 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.learner import DivergedError
-from rlmem.checkpoint import CheckpointError, load_policy, load_tensors, save_policy, save_tensors
+from rlmem.checkpoint import CheckpointError, load_policy, load_tensors, save_model, save_tensors
 from rlmem.experiments.atomic_files import sync, write_bytes
+from rlmem.language_model import LanguageModel
+
+AnyModel = ActorCritic | LanguageModel
+Model = TypeVar("Model", bound=nn.Module)
 
 _FORMAT = 1
 _FILES = ("model.safetensors", "trainer.safetensors")
@@ -46,12 +51,12 @@ class Checkpoints:
         names = [path.name for path in self.folder.glob("step_*")]
         return sorted(int(name[5:]) for name in names if re.fullmatch(r"step_\d+", name))
 
-    def save(self, step: int, policy: ActorCritic, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
+    def save(self, step: int, model: AnyModel, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
         """Write a checkpoint, then remove what is older than the last few.
 
         Args:
-            step: environment steps; a checkpoint of that step is left as it is.
-            policy: the weights.
+            step: environment steps or updates; a checkpoint of that step is left as it is.
+            model: the weights.
             tensors: of the trainer.
             state: of the trainer, JSON-able but for arrays.
 
@@ -62,7 +67,7 @@ class Checkpoints:
         if path.exists():
             return path
         self.folder.mkdir(exist_ok=True)
-        write_checkpoint(path, policy, tensors, state)
+        write_checkpoint(path, model, tensors, state)
         for old in self.steps()[: -self.keep]:
             shutil.rmtree(self.folder / f"step_{old}")
         return path
@@ -108,12 +113,12 @@ class Checkpoints:
         return renamed
 
 
-def write_checkpoint(path: Path, policy: ActorCritic, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, model: AnyModel, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write a checkpoint's folder, whole or not at all; `load_checkpoint` reads it.
 
     Args:
         path: of the folder, which is not there yet; its parent is.
-        policy: the weights.
+        model: the weights.
         tensors: of the trainer.
         state: of the trainer, JSON-able but for arrays.
 
@@ -121,13 +126,13 @@ def write_checkpoint(path: Path, policy: ActorCritic, tensors: dict[str, Tensor]
         DivergedError: a weight is no finite number; nothing is written.
         CheckpointError: there is no space for it.
     """
-    _check_finite(policy)
+    _check_finite(model)
     for leftover in path.parent.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(leftover)
     temporary = path.with_name(f"{_TEMPORARY}{path.name}")
     temporary.mkdir()
     try:
-        save_policy(policy, temporary / _FILES[0])
+        save_model(model, temporary / _FILES[0])
         save_tensors(tensors, temporary / _FILES[1])
     except (SafetensorError, OSError) as error:  # a full disk
         raise CheckpointError(f"{path} could not be written ({error}); free space and go on") from error
@@ -139,20 +144,39 @@ def write_checkpoint(path: Path, policy: ActorCritic, tensors: dict[str, Tensor]
 
 
 def step_of(path: Path) -> int:
-    """The environment steps of a checkpoint's folder."""
+    """The environment steps, or updates, of a checkpoint's folder."""
     return int(path.name.removeprefix("step_"))
 
 
 def load_checkpoint(path: Path, device: torch.device | str) -> tuple[ActorCritic, dict[str, Tensor], dict[str, Any]]:
-    """Read what `Checkpoints.save` wrote: policy, the trainer's tensors on `device`, the trainer's state.
+    """Read an agent's checkpoint: policy, the trainer's tensors on `device`, the trainer's state.
 
     Raises:
-        CheckpointError: a file is not whole.
+        CheckpointError: a file is not whole, or holds a language model.
     """
-    policy = load_policy(path / _FILES[0], device)
+    return load_checkpoint_of(path, device, load_policy)
+
+
+def load_checkpoint_of(
+    path: Path, device: torch.device | str, load_model: Callable[[Path, torch.device | str], Model]
+) -> tuple[Model, dict[str, Tensor], dict[str, Any]]:
+    """Read what `Checkpoints.save` wrote.
+
+    Args:
+        path: of the folder.
+        device: of the tensors.
+        load_model: `load_policy` or `load_language_model`.
+
+    Returns:
+        The model, the trainer's tensors on `device`, the trainer's state.
+
+    Raises:
+        CheckpointError: a file is not whole, or holds another kind of model.
+    """
+    model = load_model(path / _FILES[0], device)
     tensors, _ = load_tensors(path / _FILES[1], device)
     state: dict[str, Any] = json.loads((path / "state.json").read_text())["trainer"]
-    return policy, tensors, state
+    return model, tensors, state
 
 
 def find_damage(path: Path) -> str | None:
@@ -182,8 +206,8 @@ def _fingerprint(path: Path) -> tuple[int, str]:
     return len(content), hashlib.sha256(content).hexdigest()
 
 
-def _check_finite(policy: ActorCritic) -> None:
-    for name, tensor in policy.state_dict().items():
+def _check_finite(model: nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise DivergedError(
                 f"the weights {name} are no longer finite, so they are not saved; resume from the last checkpoint "

@@ -13,14 +13,18 @@ from rlmem.errors import RlmemError
 
 COMMANDS = {
     "train": ("train an agent: rlmem train corridor", "rlmem.experiments.train:train"),
-    "resume": ("go on with a run that was stopped", "rlmem.experiments.train:resume"),
+    "resume": ("go on with a run that was stopped", "rlmem.experiments.resume_command:run"),
     "eval": ("play evaluation episodes with a run's weights", "rlmem.experiments.evaluate_command:run"),
     "trace": ("show what an agent remembered, and whether it mattered", "rlmem.experiments.trace_command:run"),
+    "watch": ("watch an agent play, its memories beside it", "rlmem.experiments.watch_command:run"),
+    "play": ("play an environment yourself: rlmem play rlmem/Corridor-v0", "rlmem.experiments.play_command:run"),
     "report": ("write a run's curve, evaluation and figure to keep", "rlmem.experiments.report_command:run"),
     "compare": ("train kinds of memory and draw score against their size", "rlmem.experiments.compare_command:run"),
+    "reproduce": ("make a figure or table of the paper", "rlmem.experiments.reproduce.command:run"),
     "demo": ("train a small agent in minutes and show that it remembers", "rlmem.experiments.demo:run"),
     "check": ("check a memory's properties, of a run or of a policy of yours", "rlmem.experiments.check_command:run"),
     "envs": ("list the environments", "rlmem.experiments.envs_command:run"),
+    "lm": ("train and evaluate language models on the same core", "rlmem.experiments.lm.command:run"),
     "bench": ("measure speed and memory on this machine", "rlmem.experiments.bench:run"),
 }
 """Subcommands: one line of help, and where the function is that takes the rest of the words."""
@@ -74,7 +78,7 @@ def _dispatch(words: list[str]) -> int:
 
 def help_text() -> str:
     """What `rlmem --help` prints."""
-    lines = [f"  {name:<8} {summary}" for name, (summary, _) in COMMANDS.items()]
+    lines = [f"  {name:<10} {summary}" for name, (summary, _) in COMMANDS.items()]
     head = "usage: rlmem COMMAND [OPTIONS]\n\nReinforcement-learning agents whose memory learns what to forget.\n"
     return "\n".join([head, "commands:", *lines, "", "rlmem COMMAND --help explains one; rlmem --version."])
 

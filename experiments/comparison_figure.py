@@ -54,7 +54,7 @@ def _draw_points(axes: Axes, runs: Sequence[Mapping[str, Any]], score: Score) ->
         sizes = np.array([run["evaluation"]["memory_size_mean"] for run in own])
         values = np.array([run["evaluation"][score.name] for run in own])
         ends = np.array([run["evaluation"][f"{score.name}_interval"] for run in own])
-        colour, marker = _style(kind)
+        colour, marker = style_of(kind)
         axes.errorbar(
             sizes, values, yerr=np.abs(ends.T - values), fmt=marker, color=colour, markersize=6, elinewidth=1,
             capsize=2, label=kind.replace("_", " ") + (", labelled with L" if has_sizes else ""),
@@ -88,7 +88,7 @@ def _draw_curves(axes: Axes, runs: Sequence[Mapping[str, Any]], score: Score) ->
             steps, values = _common_steps([run["curve"] for run in own if run["size"] == size], score.logged)
             if not len(steps):
                 continue
-            colour, marker = _style(kind)
+            colour, marker = style_of(kind)
             strength = 0.25 + 0.75 * rank / len(sizes)
             label = kind.replace("_", " ") + ("" if size is None else f", L {size}")
             axes.plot(
@@ -126,7 +126,7 @@ def _kinds(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(run["kind"] for run in runs))
 
 
-def _style(kind: str) -> tuple[str, str]:
+def style_of(kind: str) -> tuple[str, str]:
     """Colour and marker of a kind, the same in every comparison."""
     number = list(KINDS).index(kind) if kind in KINDS else len(KINDS)
     return _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]

@@ -114,7 +114,7 @@ def check_same_runs(recorded: dict[str, Any], planned: dict[str, Any], where: Pa
     for name, config in recorded.items():
         if name not in planned:
             raise UsageError(f"{where} holds another comparison, with the run {name}, which is not asked for; {advice}")
-        for key, old, new in _differences(config, planned[name]):
+        for key, old, new in differences(config, planned[name]):
             raise UsageError(
                 f"{where} holds another comparison: {key} of {name} is {old!r} there, not {new!r}; {advice}"
             )
@@ -162,12 +162,13 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+def differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two JSON objects differ: keys like `model.max_span`, each with the two values, None if missing."""
     found: list[tuple[str, Any, Any]] = []
     for key in sorted(one.keys() | other.keys()):
         old, new = one.get(key), other.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
+            found += differences(old, new, f"{prefix}{key}.")
         elif old != new:
             found.append((f"{prefix}{key}", old, new))
     return found

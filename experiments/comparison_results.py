@@ -14,17 +14,17 @@ from rlmem.experiments.aggregates import estimate_iqm
 from rlmem.experiments.comparison_folder import ComparisonFolder, read_evaluation, read_peak_memory
 from rlmem.experiments.comparison_plan import PlannedRun, as_json, config_difference
 from rlmem.experiments.comparison_score import Score, score_of
+from rlmem.experiments.curve import read_curve
 from rlmem.experiments.evaluation_plays import evaluate_player
 from rlmem.experiments.metrics_log import read_metrics
 from rlmem.experiments.provenance import provenance
-from rlmem.experiments.report_command import read_curve
 from rlmem.experiments.tasks import TASKS
 from rlmem.experiments.train_config import TrainConfig
 
 FORMAT = 1
 """Of comparison.json."""
 
-_CURVES = ("step", "rollout/", "memory/size_mean", "memory/span_mean", "eval/")
+_CURVES = ("rollout/", "memory/size_mean", "memory/span_mean", "eval/")
 
 
 def make_comparison(
@@ -102,9 +102,7 @@ def describe_run(
         "steps_to_threshold": steps_to(lines, score.logged, threshold),
         "steps_per_second": steps_per_second(lines),
         "peak_memory_mib": read_peak_memory(path),
-        "curve": {
-            name: curve for name, curve in read_curve(path / "metrics.jsonl").items() if name.startswith(_CURVES)
-        },
+        "curve": read_curve(path / "metrics.jsonl", _CURVES),
     }
 
 

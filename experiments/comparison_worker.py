@@ -7,10 +7,8 @@ It saves and stops on SIGTERM, and when its standard input is closed, which is w
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ import torch
 from rlmem.checkpoint import load_policy
 from rlmem.errors import RlmemError
 from rlmem.experiments.atomic_files import write_json
-from rlmem.experiments.bench import peak_memory_mib
 from rlmem.experiments.comparison_folder import (
     ComparisonFolder,
     check_same_runs,
@@ -30,6 +27,8 @@ from rlmem.experiments.comparison_folder import (
 )
 from rlmem.experiments.comparison_plan import as_json
 from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_policy
+from rlmem.experiments.parent_watch import stop_with_the_parent
+from rlmem.experiments.peak_memory import peak_memory_mib
 from rlmem.experiments.run_directory import RunDirectory
 from rlmem.experiments.train import train_to_the_end
 from rlmem.experiments.train_config import TrainConfig
@@ -43,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     """
     folder, name, episodes, seed = argv
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's workers block some
-    _stop_with_the_parent()
+    stop_with_the_parent()
     try:
         directory = open_run(Path(folder), name)
         code = train_run(directory)
@@ -105,15 +104,6 @@ def evaluate_run(directory: RunDirectory, episodes: int, seed: int) -> None:
     arguments = EvaluateArguments(str(directory.path), episodes=episodes, seed=seed)
     figures = evaluate_policy(policy, config.task, config.environment, arguments, ("sampled",))
     write_json(directory.path / "evaluation.json", {**asked, **figures})
-
-
-def _stop_with_the_parent() -> None:
-    def watch() -> None:
-        while os.read(sys.stdin.fileno(), 1024):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,11 @@ def print_dry_run(config: TrainConfig) -> None:
     observation = sum(math.prod(leaf.shape or ()) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
     memory = predicted_memory(config, parameters, observation)
     print(json.dumps(config.to_json(), indent=2))
+    print_prediction(parameters, memory)
+
+
+def print_prediction(parameters: int, memory: dict[str, int]) -> None:
+    """Print a model's parameter count and predicted memory, in bytes by purpose."""
     print(f"parameters: {parameters:,}")
     parts = ", ".join(f"{name} {size / 2**20:,.1f}" for name, size in memory.items())
     print(f"predicted memory, at most: {sum(memory.values()) / 2**20:,.0f} MiB ({parts}), beside PyTorch's own")

@@ -6,15 +6,19 @@ import io
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlmem.agents.evaluation import Evaluation
 from rlmem.errors import RlmemError
 from rlmem.experiments.atomic_files import write_bytes
 from rlmem.experiments.event_files import cut_event_files
+
+_SPAN_BINS = 40
 
 
 class MetricsLog:
@@ -63,6 +67,26 @@ class MetricsLog:
             with np.load(self._evaluations) as old:
                 row = {name: np.concatenate([old[name], row[name]]) for name in row}
         _write_arrays(self._evaluations, row)
+
+    def add_spans(self, step: int, spans: Sequence[NDArray[np.float32]], max_span: int) -> None:
+        """Add a histogram `memory/layer_<n>/spans` for each layer to TensorBoard.
+
+        Args:
+            step: environment steps.
+            spans: per layer (memories,), e_i in steps, at least one.
+            max_span: L, in steps; the bins divide [0, L], the same way every time.
+        """
+        bins = np.linspace(0, max_span, _SPAN_BINS + 1)
+        for layer, values in enumerate(spans):
+            self._writer.add_histogram(f"memory/layer_{layer}/spans", values, step, bins=bins)
+
+    def add_image(self, step: int, name: str, picture: NDArray[np.uint8]) -> None:
+        """Add a picture (height, width, 3) to TensorBoard; step: environment steps."""
+        self._writer.add_image(name, picture, step, dataformats="HWC")
+
+    def add_text(self, step: int, name: str, text: str) -> None:
+        """Add a text to TensorBoard; step: environment steps."""
+        self._writer.add_text(name, text, step)
 
     def sync(self) -> None:
         """Force everything to disk; a checkpoint must never be ahead of the logs."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
@@ -18,36 +20,72 @@ _PANEL_SECONDS = 0.25  # between two redraws
 _LINE_SECONDS = 10.0  # between two plain lines
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What progress says of a kind of run.
+
+    Args:
+        unit: what a run's length is counted in.
+        evaluate: the command that evaluates such a run.
+        numbers: the metrics worth watching, as they come: name in the log, title, format.
+        pace_unit: what the pace is counted in.
+        pace_scale: how many of them a step is.
+    """
+
+    unit: str
+    evaluate: str
+    numbers: Sequence[tuple[str, str, str]]
+    pace_unit: str
+    pace_scale: float = 1.0
+
+
+AGENT = Shown(
+    "steps",
+    "rlmem eval",
+    (
+        *((f"rollout/{task.score}", task.score.replace("_", " "), ".1f") for task in TASKS.values() if task.score),
+        ("rollout/success_rate", "success", ".3f"),
+        ("rollout/ep_rew_mean", "reward", ".2f"),
+        ("eval/success_rate", "evaluation", ".3f"),
+        ("memory/size_mean", "memory size", ".1f"),
+        ("memory/span_mean", "span", ".1f"),
+    ),
+    "steps",
+)
+"""Of an agent's run, counted in environment steps."""
+
+
 class Progress(Protocol):
-    """Something that shows how training goes."""
+    """Something that shows how training goes; steps are a run's own, see `Shown.unit`."""
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
-        """Show a window's metrics.
+        """Show metrics.
 
         Args:
-            step: environment steps done.
-            metrics: of the window, by their names in the log.
+            step: steps done.
+            metrics: of the last one, by their names in the log.
         """
 
     def close(self) -> None:
         """Show the last state and stop."""
 
 
-def make_progress(title: str, total_timesteps: int, start: int, *, quiet: bool) -> Progress:
+def make_progress(title: str, total: int, start: int, shown: Shown, *, quiet: bool) -> Progress:
     """The kind of progress that standard output can show.
 
     Args:
         title: of the run.
-        total_timesteps: environment steps of the whole run.
-        start: environment steps done before now.
+        total: steps of the whole run.
+        start: steps done before now.
+        shown: what to say.
         quiet: show nothing.
     """
     if quiet:
         return SilentProgress()
     console = Console()
     if console.is_terminal:
-        return PanelProgress(console, title, total_timesteps, start)
-    return LineProgress(total_timesteps, start)
+        return PanelProgress(console, title, total, start, shown)
+    return LineProgress(total, start, shown)
 
 
 class SilentProgress:
@@ -64,19 +102,20 @@ class LineProgress:
     """Prints a plain line every few seconds, and the last state.
 
     Args:
-        total_timesteps: environment steps of the whole run.
-        start: environment steps done before now.
+        total: steps of the whole run.
+        start: steps done before now.
+        shown: what to say.
     """
 
-    def __init__(self, total_timesteps: int, start: int) -> None:
-        self._total, self._pace = total_timesteps, Pace(start)
+    def __init__(self, total: int, start: int, shown: Shown) -> None:
+        self._total, self._pace, self._shown = total, Pace(start), shown
         self._printed_at = float("-inf")
         self._pending = ""
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
         """Print the metrics unless the last line is younger than a few seconds."""
-        line = f"{step:,} of {self._total:,} steps, " + ", ".join(describe(step, self._total, self._pace, metrics))
-        self._pending = line
+        numbers = ", ".join(describe(step, self._total, self._pace, metrics, self._shown))
+        self._pending = f"{step:,} of {self._total:,} {self._shown.unit}, {numbers}"
         if time.monotonic() - self._printed_at >= _LINE_SECONDS:
             self.close()
             self._printed_at = time.monotonic()
@@ -94,12 +133,13 @@ class PanelProgress:
     Args:
         console: a terminal.
         title: of the run.
-        total_timesteps: environment steps of the whole run.
-        start: environment steps done before now.
+        total: steps of the whole run.
+        start: steps done before now.
+        shown: what to say.
     """
 
-    def __init__(self, console: Console, title: str, total_timesteps: int, start: int) -> None:
-        self._title, self._total, self._pace = title, total_timesteps, Pace(start)
+    def __init__(self, console: Console, title: str, total: int, start: int, shown: Shown) -> None:
+        self._title, self._total, self._pace, self._shown = title, total, Pace(start), shown
         self._live = Live(console=console, auto_refresh=False)
         self._live.start()
         self._drawn_at = float("-inf")
@@ -116,8 +156,8 @@ class PanelProgress:
         self._live.stop()
 
     def _panel(self, step: int, metrics: dict[str, float]) -> Panel:
-        share = Text(f"{step:,} of {self._total:,} steps ({step / self._total:.0%})")
-        numbers = Text(" · ".join(describe(step, self._total, self._pace, metrics)))
+        share = Text(f"{step:,} of {self._total:,} {self._shown.unit} ({step / self._total:.0%})")
+        numbers = Text(" · ".join(describe(step, self._total, self._pace, metrics, self._shown)))
         rows = Table.grid(expand=True)  # a bare bar ends no line
         for row in (share, ProgressBar(self._total, step), numbers):
             rows.add_row(row)
@@ -125,36 +165,26 @@ class PanelProgress:
 
 
 class Pace:
-    """Environment steps a second since this process began to train.
+    """Steps a second since this process began to train.
 
     Args:
-        start: environment steps done before.
+        start: steps done before.
     """
 
     def __init__(self, start: int) -> None:
         self._start, self._began = start, time.monotonic()
 
     def steps_per_second(self, step: int) -> float:
-        """The pace up to `step`, in environment steps."""
+        """The pace up to `step`."""
         return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
 
 
-def describe(step: int, total: int, pace: Pace, metrics: dict[str, float]) -> list[str]:
-    """The few numbers worth watching, as short texts; steps are environment steps."""
-    fps = pace.steps_per_second(step)
-    texts = []
-    for name, title, form in (
-        *((f"rollout/{task.score}", task.score.replace("_", " "), ".1f") for task in TASKS.values() if task.score),
-        ("rollout/success_rate", "success", ".3f"),
-        ("rollout/ep_rew_mean", "reward", ".2f"),
-        ("eval/success_rate", "evaluation", ".3f"),
-        ("memory/size_mean", "memory size", ".1f"),
-        ("memory/span_mean", "span", ".1f"),
-    ):
-        if name in metrics:
-            texts.append(f"{title} {metrics[name]:{form}}")
-    texts.append(f"{fps:,.0f} steps/s")
-    texts.append(f"{format_duration(max(total - step, 0) / fps) if fps > 0 else '?'} left")
+def describe(step: int, total: int, pace: Pace, metrics: dict[str, float], shown: Shown) -> list[str]:
+    """The few numbers worth watching, as short texts."""
+    rate = pace.steps_per_second(step)
+    texts = [f"{title} {metrics[name]:{form}}" for name, title, form in shown.numbers if name in metrics]
+    texts.append(f"{rate * shown.pace_scale:,.0f} {shown.pace_unit}/s")
+    texts.append(f"{format_duration(max(total - step, 0) / rate) if rate > 0 else '?'} left")
     return texts
 
 

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from rlmem.checkpoint import load_policy
-from rlmem.errors import RlmemError, UsageError, check, flag
+from rlmem.errors import UsageError, check
 from rlmem.experiments.arguments import RunArgument, parse
-from rlmem.experiments.atomic_files import write_json
+from rlmem.experiments.command_line import command_line
+from rlmem.experiments.curve import read_curve
 from rlmem.experiments.device import DeviceChoice, choose_device
 from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_player, evaluate_policy
 from rlmem.experiments.figures import learning_figure
 from rlmem.experiments.presets import find_preset
 from rlmem.experiments.provenance import provenance
+from rlmem.experiments.report_files import ReportFiles
 from rlmem.experiments.run_directory import RunDirectory, find_run, is_pretrained
 from rlmem.experiments.tasks import TASKS
 from rlmem.experiments.train_config import TrainConfig
 
-_CURVE_POINTS = 400
-_CURVE_PREFIXES = ("rollout/", "memory/", "eval/", "train/entropy_loss", "train/explained_variance", "time/fps")
+_CURVE = ("rollout/", "memory/", "eval/", "train/entropy_loss", "train/explained_variance", "time/fps")
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,10 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(f"{path} holds weights alone and no curve to report; try rlmem eval {arguments.run}")
     directory = RunDirectory(path)
     name = arguments.name or path.name
-    files = [Path(arguments.out) / f"{name}{suffix}" for suffix in (".json", ".png")]
-    for file in files:
-        check(not file.exists(), f"{file} exists and is not overwritten; remove it or choose another --name or --out")
+    files = ReportFiles.new(Path(arguments.out), name)
     report = make_report(directory, arguments)
-    files[0].parent.mkdir(parents=True, exist_ok=True)
-    write_json(files[0], report)
     task = directory.config.task
-    figure = learning_figure(report["curve"], f"{task}, {name}", TASKS[task].word, TASKS[task].score)
-    figure.savefig(files[1], dpi=110)
-    print(f"wrote {files[0]} and {files[1]}")
+    files.write(report, learning_figure(report["curve"], f"{task}, {name}", TASKS[task].word, TASKS[task].score))
     if arguments.weights is not None:
         _copy_weights(directory, arguments)
     return 0
@@ -100,52 +95,14 @@ def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str
         "evaluated_with": provenance(),
         "config": config.to_json(),
         "evaluation": {"seed": arguments.seed, **evaluations},
-        "curve": read_curve(directory.path / "metrics.jsonl"),
+        "curve": read_curve(directory.path / "metrics.jsonl", _CURVE),
     }
 
 
 def command_of(config: TrainConfig) -> str:
     """The command that trains this configuration again: its preset, and a flag for everything that differs from it."""
     preset = find_preset(config.task, config.preset)
-    words = ["rlmem train", config.task, "--preset", config.preset, "--seed", str(config.run.seed)]
-    for section in ("environment", "run", "learner", "model"):
-        theirs = vars(getattr(preset, section))
-        for name, value in vars(getattr(config, section)).items():
-            if value == theirs[name] or name in ("device", "seed"):
-                continue
-            if isinstance(value, bool):
-                words.append(flag(name if value else f"no_{name}"))
-            else:
-                words += [flag(name), *map(str, value if isinstance(value, tuple) else (value,))]
-    return " ".join(words)
-
-
-def read_curve(path: Path) -> dict[str, list[float | None]]:
-    """The logged metrics, thinned to about `_CURVE_POINTS` lines; lines with an evaluation are all kept.
-
-    Args:
-        path: metrics.jsonl.
-
-    Returns:
-        Lists of one length by metric, `step` among them; None where a line lacks the metric.
-
-    Raises:
-        RlmemError: the file is missing or empty.
-    """
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    if not lines:
-        raise RlmemError(f"{path} holds no metrics, so there is no curve to report; train the run first")
-    stride = -(-len(lines) // _CURVE_POINTS)
-    kept = [
-        line for number, line in enumerate(lines)
-        if number % stride == 0 or "eval/mean_reward" in line or number == len(lines) - 1
-    ]  # fmt: skip
-    names = sorted({name for line in kept for name in line if name == "step" or name.startswith(_CURVE_PREFIXES)})
-    return {name: [_rounded(line.get(name)) for line in kept] for name in names}
-
-
-def _rounded(value: float | None) -> float | None:
-    return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
+    return command_line("rlmem train", config.task, config, preset, ("environment", "run", "learner", "model"))
 
 
 def _copy_weights(directory: RunDirectory, arguments: ReportArguments) -> None:

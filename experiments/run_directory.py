@@ -1,4 +1,7 @@
-"""A run's folder, `runs/<experiment>/<name>/`: config.json, logs, checkpoints; and how RUN arguments find one."""
+"""A run's folder, `runs/<experiment>/<name>/`: config.json, logs, checkpoints; and how RUN arguments find one.
+
+Runs are of two kinds: agents, whose config.json names no kind, and language models, whose does.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from rlmem.errors import RlmemError, UsageError
+from rlmem.experiments.any_config import AnyConfig
 from rlmem.experiments.atomic_files import sync, write_json
 from rlmem.experiments.checkpoints import Checkpoints
 from rlmem.experiments.provenance import provenance
@@ -22,43 +26,29 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """Weights that come with the package, one folder each."""
 
 
-class RunDirectory:
+RunKind = Literal["agent", "language_model"]
+LANGUAGE_MODEL: RunKind = "language_model"
+"""What a language model's config.json says under `kind`."""
+
+_EVALUATE = {"agent": "rlmem eval", "language_model": "rlmem lm eval"}
+
+
+Config = TypeVar("Config", bound=AnyConfig)
+
+
+class RunFolder(Generic[Config]):
     """The folder of one run, opened.
 
     Args:
         path: the folder; it holds a config.json.
-
-    Raises:
-        ConfigError: config.json is damaged.
+        config: what it says.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.config = read_config(path, TrainConfig.from_json)
-        self.checkpoints = Checkpoints(path / "checkpoints", self.config.run.keep_checkpoints)
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path, self.config = path, config
+        self.checkpoints = Checkpoints(path / "checkpoints", config.run.keep_checkpoints)
 
-    @classmethod
-    def create(cls, config: TrainConfig, root: Path, experiment: str, name: str | None) -> RunDirectory:
-        """Make the folder of a new run and write its config.json.
-
-        Args:
-            config: what to run.
-            root: folder of all runs.
-            experiment: folder of runs that belong together.
-            name: of the run; None chooses one that is free.
-
-        Raises:
-            UsageError: the name cannot be, or there is such a folder already.
-        """
-        if name is not None and not re.fullmatch(r"\w[\w.+-]*", name):
-            raise UsageError(f"--name {name!r} cannot name a folder; use letters, digits, dots, dashes and underscores")
-        path = _make_folder(root / experiment, name, default_name(config))
-        write_json(path / "config.json", config.to_json())
-        write_json(path / "provenance.json", provenance())
-        sync(path.parent)
-        return cls(path)
-
-    def rewrite_config(self, config: TrainConfig) -> None:
+    def rewrite_config(self, config: Config) -> None:
         """Change what the run shall be, for instance its length."""
         write_json(self.path / "config.json", config.to_json())
         self.config = config
@@ -66,6 +56,47 @@ class RunDirectory:
     def locked(self) -> AbstractContextManager[None]:
         """Keep every other process from training this run, see `lock_folder`."""
         return lock_folder(self.path)
+
+
+class RunDirectory(RunFolder[TrainConfig]):
+    """The folder of an agent's run, opened.
+
+    Args:
+        path: the folder; it holds a config.json.
+
+    Raises:
+        ConfigError: config.json is damaged.
+        UsageError: it is a language model's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, read_config(path, TrainConfig.from_json))
+
+    @classmethod
+    def create(cls, config: TrainConfig, root: Path, experiment: str, name: str | None) -> RunDirectory:
+        """Make the folder of a new run, see `create_folder`."""
+        return cls(create_folder(config, root, experiment, name))
+
+
+def create_folder(config: AnyConfig, root: Path, experiment: str, name: str | None) -> Path:
+    """Make the folder of a new run and write its config.json.
+
+    Args:
+        config: what to run.
+        root: folder of all runs.
+        experiment: folder of runs that belong together.
+        name: of the run; None chooses one that is free.
+
+    Raises:
+        UsageError: the name cannot be, or there is such a folder already.
+    """
+    if name is not None and not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UsageError(f"--name {name!r} cannot name a folder; use letters, digits, dots, dashes and underscores")
+    path = _make_folder(root / experiment, name, default_name(config))
+    write_json(path / "config.json", config.to_json())
+    write_json(path / "provenance.json", provenance())
+    sync(path.parent)
+    return path
 
 
 @contextmanager
@@ -90,7 +121,7 @@ def experiment_name(config: TrainConfig) -> str:
     return config.task
 
 
-def default_name(config: TrainConfig) -> str:
+def default_name(config: AnyConfig) -> str:
     """A readable name, such as `corridor-expire_span-s1-20261120-153012`."""
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     return f"{config.preset}-{config.model.memory}-s{config.run.seed}-{now}"
@@ -149,22 +180,47 @@ def _make_folder(parent: Path, name: str | None, free_name: str) -> Path:
 T = TypeVar("T")
 
 
-def read_config(path: Path, read: Callable[[Any], T]) -> T:
+def read_config(path: Path, read: Callable[[Any], T], kind: RunKind = "agent") -> T:
     """What `read` makes of a run's config.json.
 
     Args:
         path: the run's folder.
         read: `TrainConfig.from_json`, or `read_task` for its task and environment alone.
+        kind: of run that `read` understands.
 
     Raises:
         ConfigError: the file is damaged.
+        UsageError: the run is of the other kind.
     """
+    data, file = _read_json(path), path / "config.json"
+    found = _kind_of(data)
+    if found != kind:
+        what = {"agent": "an agent's", "language_model": "a language model's"}
+        raise UsageError(f"{path} is {what[found]} run, not {what[kind]}; try {_EVALUATE[found]} {path}")
+    try:
+        return read(data)
+    except RlmemError as error:
+        raise ConfigError(f"{file} does not describe a run: {error}") from error
+
+
+def run_kind(path: Path) -> RunKind:
+    """Whether a run's folder is an agent's or a language model's.
+
+    Raises:
+        ConfigError: its config.json is no JSON.
+    """
+    return _kind_of(_read_json(path))
+
+
+def _kind_of(data: Any) -> RunKind:
+    return LANGUAGE_MODEL if isinstance(data, dict) and data.get("kind") == LANGUAGE_MODEL else "agent"
+
+
+def _read_json(path: Path) -> Any:
     file = path / "config.json"
     try:
-        return read(json.loads(file.read_text(encoding="utf-8")))
+        return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"{path} is no run: it holds no config.json") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no whole JSON file ({error}); write it anew or train the run anew") from error
-    except RlmemError as error:
-        raise ConfigError(f"{file} does not describe a run: {error}") from error

@@ -15,11 +15,12 @@ from rlmem.agents.erasure import ErasureEffect
 from rlmem.agents.erasure_ranking import rank_erasures
 from rlmem.agents.tracing import EpisodeTrace, trace_episode
 from rlmem.checkpoint import load_policy
-from rlmem.errors import UsageError, check
+from rlmem.errors import RlmemError, UsageError, check
 from rlmem.experiments.arguments import RunArgument, Switch, parse
 from rlmem.experiments.atomic_files import write_bytes, write_json
 from rlmem.experiments.checkpoints import Checkpoints
 from rlmem.experiments.device import DeviceChoice, choose_device
+from rlmem.experiments.lm import text_trace_command
 from rlmem.experiments.run_directory import find_run, is_pretrained, read_config
 from rlmem.experiments.tasks import TASKS, TaskOptions
 from rlmem.experiments.trace_env import action_names, make_traced_env
@@ -28,6 +29,8 @@ from rlmem.experiments.trace_payload import TraceContext, page_payload
 from rlmem.experiments.trace_tables import print_erasures, print_longest_kept, summary_lines
 from rlmem.experiments.train_config import read_task
 from rlmem.experiments.training_run import evaluation_seeds
+from rlmem.experiments.video import MOST_FPS
+from rlmem.experiments.video import SUFFIXES as VIDEO_SUFFIXES
 from rlmem.model_config import RECURRENT_KINDS
 from rlmem.observation_leaves import leaf_spaces
 from rlmem.word_space import WordSpace
@@ -38,7 +41,10 @@ _KINDS_WITH_A_RAMP = ("expire_span", "adaptive_span")
 
 @dataclass(frozen=True)
 class TraceArguments:
-    """Play episodes with a run's weights and write what its memory did to trace.npz and trace.html."""
+    """Play episodes with a run's weights and write what its memory did to trace.npz and trace.html.
+
+    A language model's run reads a passage instead: rlmem trace RUN --help lists the flags for that run.
+    """
 
     run: RunArgument
     """Folder or name of a run, or the name of pretrained weights."""
@@ -52,6 +58,10 @@ class TraceArguments:
     """top:5: try erasing memories, and list the five of largest effect; or none."""
     figure: str | None = None
     """Also draw the first episode's timeline to this file, .png, .pdf or .svg."""
+    video: str | None = None
+    """Also write the first episode as a video to this file, .gif, or .mp4 with the extra video."""
+    fps: int = 10
+    """Steps that the video shows a second."""
     summary: int | None = None
     """Also play so many episodes; summary.json and .png tell which words were kept and whether that mattered."""
     word: str | None = None
@@ -78,6 +88,11 @@ class TraceArguments:
             self.figure is None or Path(self.figure).suffix in _FIGURE_SUFFIXES,
             f"--figure {self.figure!r} has no ending that says what to draw; use {', '.join(_FIGURE_SUFFIXES)}",
         )
+        check(
+            self.video is None or Path(self.video).suffix in VIDEO_SUFFIXES,
+            f"--video {self.video!r} has no ending that says what to write; use {' or '.join(VIDEO_SUFFIXES)}",
+        )
+        check(1 <= self.fps <= MOST_FPS, f"--fps is {self.fps}, but a video shows from 1 to {MOST_FPS} steps a second")
         _ = self.num_erasures  # refuses what is neither top:N nor none
 
     @property
@@ -100,6 +115,7 @@ class Plan:
     figure: Path | None
     summary: Path | None
     summary_figure: Path | None
+    video: Path | None
 
     @classmethod
     def of(cls, arguments: TraceArguments, run_name: str) -> Plan:
@@ -116,6 +132,7 @@ class Plan:
             None if arguments.figure is None else Path(arguments.figure),
             folder / "summary.json" if has_summary else None,
             folder / "summary.png" if has_summary else None,
+            None if arguments.video is None else Path(arguments.video),
         )
         check_free([file for file in vars(plan).values() if file is not None])
         return plan
@@ -123,6 +140,8 @@ class Plan:
 
 def run(argv: Sequence[str]) -> int:
     """Run `rlmem trace`; returns the exit code."""
+    if text_trace_command.is_for_language_model(argv):
+        return text_trace_command.run(argv)
     arguments = parse(TraceArguments, argv, "trace")
     device = choose_device(arguments.device)
     path = find_run(arguments.run, Path(arguments.output))
@@ -150,9 +169,12 @@ def run(argv: Sequence[str]) -> int:
     for number, (trace, of_trace) in enumerate(zip(traces, effects, strict=True)):
         print_longest_kept(trace, number, console)
         print_erasures(of_trace, console)
-    for file in vars(plan).values():
-        if file is not None:
+    for name, file in vars(plan).items():
+        if file is not None and name != "video":
             console.print(f"wrote {file}", markup=False)
+    if plan.video is not None:  # last: where it fails, the rest is there
+        _write_video(plan.video, traces[0], payloads[0], arguments.fps)
+        console.print(f"wrote {plan.video}", markup=False)
     return 0
 
 
@@ -194,7 +216,7 @@ def _trace(
 ) -> tuple[list[EpisodeTrace], list[list[ErasureEffect]], list[dict[str, Any]]]:
     env, note = make_traced_env(task, options)
     if note is not None:
-        console.print(note, markup=False)
+        console.print(f"{note}, so the trace shows words alone, where there are any", markup=False)
     top = 0 if policy.config.memory in RECURRENT_KINDS else arguments.num_erasures
     traces, effects, payloads = [], [], []
     try:
@@ -230,6 +252,16 @@ def _write_figure(path: Path, trace: EpisodeTrace, title: str, word: str | None)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     timeline_figure(trace, title, word).savefig(path, dpi=200)
+
+
+def _write_video(path: Path, trace: EpisodeTrace, payload: dict[str, Any], fps: int) -> None:
+    from rlmem.experiments.trace_video import write_trace_video
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_trace_video(path, trace, payload, fps)
+    except RlmemError as error:
+        raise RlmemError(f"--video {path} was not written, everything else was: {error}") from error
 
 
 def _write_summary(

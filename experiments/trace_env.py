@@ -13,39 +13,43 @@ from rlmem.errors import UsageError
 from rlmem.experiments.tasks import TASKS, GymnasiumOptions, TaskOptions
 
 
-def make_traced_env(task: str, options: TaskOptions) -> tuple[gym.Env[Any, Any], str | None]:
+def make_traced_env(
+    task: str, options: TaskOptions, render_mode: str = "rgb_array"
+) -> tuple[gym.Env[Any, Any], str | None]:
     """One environment of a task.
 
     Args:
         task: a name of `TASKS`.
         options: the environment's keywords.
+        render_mode: "rgb_array" for pictures, "ansi" for text.
 
     Returns:
-        The environment, with render_mode "rgb_array" if it can draw; and a sentence if it cannot, else None.
+        The environment, with the render mode if it can draw; and a clause that says so if it cannot, else None.
 
     Raises:
         UsageError: there is no such environment, or it cannot be made with these keywords.
     """
     env_id = options.env_id if isinstance(options, GymnasiumOptions) else str(TASKS[task].env_id)
     try:
-        env = _make(env_id, options, render_mode="rgb_array")
+        env = _make(env_id, options, render_mode=render_mode)
         env.reset(seed=0)
-        if env.render_mode == "rgb_array" and env.render() is not None:
+        if env.render_mode == render_mode and env.render() is not None:
             return env, None
-        reason = "it has no render mode rgb_array"
+        reason = f"it has no render mode {render_mode}"
     except Exception as error:  # whatever an environment raises that cannot draw
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     env = _make(env_id, options)
-    return env, f"{env_id} draws no pictures ({reason}), so the trace shows words alone, where there are any"
+    return env, f"{env_id} draws no pictures ({reason})"
 
 
-def _make(env_id: str, options: TaskOptions, **keywords: Any) -> gym.Env[Any, Any]:
+def _make(env_id: str, options: TaskOptions, render_mode: str | None = None) -> gym.Env[Any, Any]:
     import rlmem  # noqa: F401  (registers the ids)
     from rlmem.envs.previous_action import PreviousActionReward
     from rlmem.envs.single import make_single_env
 
-    if keywords and "rgb_array" not in _render_modes(env_id):
-        raise UsageError("it has no render mode rgb_array")
+    if render_mode is not None and render_mode not in _render_modes(env_id):
+        raise UsageError(f"it has no render mode {render_mode}")
+    keywords: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     env = make_single_env(env_id, **options.keywords(), **keywords)
     if options.previous_action or options.previous_reward:
         env = PreviousActionReward(env, action=options.previous_action, reward=options.previous_reward)

@@ -18,6 +18,7 @@ PAYLOAD_FORMAT = 1
 """The format of payloads that this page reads."""
 
 SCRIPTS = (
+    "elements.js",
     "episode.js",
     "lanes.js",
     "timeline.js",
@@ -49,14 +50,33 @@ def render_page(payloads: Sequence[dict[str, Any]]) -> str:
                 f"got a payload of format {payload.get('format')!r}, but this page reads format {PAYLOAD_FORMAT}: "
                 "make it with this version of rlmem"
             )
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(_read("trace.html.j2"))
-    script = "\n".join(_read_compact(name) for name in SCRIPTS)
-    return template.render(
+    titles = [payload["title"] for payload in payloads]
+    return fill_page("trace.html.j2", ("trace.css",), SCRIPTS, payloads, titles=titles)
+
+
+def fill_page(
+    template: str, styles: Sequence[str], scripts: Sequence[str], payloads: Sequence[dict[str, Any]], **values: Any
+) -> str:
+    """Put a page together from its parts.
+
+    Args:
+        template: file in `page/`, which gets `title`, `style`, `script`, `payloads` and `values`.
+        styles: files in `page/`, put into one another's wake.
+        scripts: likewise, in one scope.
+        payloads: at least one; the first one's title is the page's.
+        values: for the template alone.
+
+    Raises:
+        UsageError: a payload holds a number that JSON cannot.
+    """
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(_read(template))
+    script = "\n".join(_read_compact(name) for name in scripts)
+    return page.render(
         title=payloads[0]["title"],
-        titles=[payload["title"] for payload in payloads],
-        style=_read_compact("trace.css"),
+        style="\n".join(_read_compact(name) for name in styles),
         script=f'(() => {{\n"use strict";\n{script}\n}})();',
         payloads=[_embed(payload) for payload in payloads],
+        **values,
     )
 
 

@@ -1,39 +1,21 @@
-"""`rlmem train TASK` and `rlmem resume RUN`: the training loop, and what surrounds it."""
+"""`rlmem train TASK`, and going on with an agent's run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from rlmem.agents.learner import DivergedError
-from rlmem.envs.workers import EnvironmentFailedError
 from rlmem.errors import UsageError
-from rlmem.experiments.arguments import RunArgument, Switch, TrainArguments, parse, parse_train
+from rlmem.experiments.arguments import TrainArguments, parse_train
 from rlmem.experiments.device import choose_device
 from rlmem.experiments.dry_run import print_dry_run
-from rlmem.experiments.interruption import Interruption
-from rlmem.experiments.run_directory import RunDirectory, experiment_name, find_run, is_pretrained
+from rlmem.experiments.run_directory import RunDirectory, experiment_name
 from rlmem.experiments.train_config import TrainConfig
+from rlmem.experiments.training_loop import run_to_the_end
 from rlmem.experiments.training_run import TrainingRun, make_policy
-
-
-@dataclass(frozen=True)
-class ResumeArguments:
-    """Go on with a run that was stopped, to the bit as if it had not been."""
-
-    run: RunArgument
-    """Folder or name of the run."""
-    checkpoint: str | None = None
-    """Name of the checkpoint to go back to, such as step_64000; the newest if not given."""
-    total_timesteps: int | None = None
-    """New length of the run, in environment steps; an annealed learning rate goes on from its share of that length."""
-    output: str = "runs"
-    """Folder of all runs."""
-    quiet: Switch = False
-    """Print nothing while training."""
 
 
 def train(argv: Sequence[str]) -> int:
@@ -46,17 +28,23 @@ def train(argv: Sequence[str]) -> int:
     return train_to_the_end(directory, None, quiet=arguments.quiet)
 
 
-def resume(argv: Sequence[str]) -> int:
-    """Run `rlmem resume`; returns the exit code."""
-    arguments = parse(ResumeArguments, argv, "resume")
-    path = find_run(arguments.run, Path(arguments.output))
-    if is_pretrained(path):
-        raise UsageError(f"{path} holds weights alone, which cannot be trained further; try rlmem eval {arguments.run}")
+def resume_agent(path: Path, checkpoint: str | None, total_timesteps: int | None, *, quiet: bool) -> int:
+    """Go on with an agent's run.
+
+    Args:
+        path: of the run.
+        checkpoint: name of the one to go back to; None takes the newest.
+        total_timesteps: new length of the run, or None.
+        quiet: show no progress.
+
+    Returns:
+        The exit code.
+    """
     directory = RunDirectory(path)
     resolve(directory.config)
-    checkpoint = directory.checkpoints.choose(arguments.checkpoint, f"rlmem resume {path}")
-    extend(directory, arguments.total_timesteps)
-    return train_to_the_end(directory, checkpoint, quiet=arguments.quiet)
+    chosen = directory.checkpoints.choose(checkpoint, f"rlmem resume {path}")
+    extend(directory, total_timesteps)
+    return train_to_the_end(directory, chosen, quiet=quiet)
 
 
 def create_run(arguments: TrainArguments, experiment: str) -> RunDirectory:
@@ -77,30 +65,13 @@ def train_to_the_end(directory: RunDirectory, checkpoint: Path | None, *, quiet:
     Returns:
         The exit code: 0, or 130 and 143 after a signal.
     """
-    with directory.locked(), Interruption() as interruption:
-        run = TrainingRun.begin(directory, quiet=quiet) if checkpoint is None else _resume(directory, checkpoint, quiet)
-        try:
-            loop(run, interruption)
-        except (DivergedError, EnvironmentFailedError) as error:
-            raise type(error)(f"{error}; {_last_checkpoint(directory)}") from error
-        finally:
-            run.close()
-    if not run.trainer.is_finished:
-        print(f"stopped at step {run.trainer.timesteps:,} and saved; go on with: rlmem resume {directory.path}")
-        return interruption.exit_code
-    if not quiet:
-        print(f"done: {run.trainer.timesteps:,} steps in {directory.path}; try: rlmem eval {directory.path}")
-    return 0
-
-
-def loop(run: TrainingRun, interruption: Interruption) -> None:
-    """The training loop; saves at its end, whatever ended it."""
-    while not run.trainer.is_finished and not interruption.is_requested:
-        metrics = run.trainer.iterate()
-        metrics |= run.evaluate_if_due()
-        run.record(metrics)
-        run.save_if_due()
-    run.save()
+    return run_to_the_end(
+        directory,
+        checkpoint,
+        lambda: TrainingRun.begin(directory, quiet=quiet),
+        lambda chosen: TrainingRun.resume(directory, chosen, quiet=quiet),
+        quiet=quiet,
+    )
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -126,17 +97,3 @@ def extend(directory: RunDirectory, total_timesteps: int | None) -> None:
         raise UsageError(f"--total-timesteps {total_timesteps} is less than the {done} steps that the run has done")
     config = directory.config
     directory.rewrite_config(replace(config, run=replace(config.run, total_timesteps=total_timesteps)))
-
-
-def _resume(directory: RunDirectory, checkpoint: Path, quiet: bool) -> TrainingRun:
-    run = TrainingRun.resume(directory, checkpoint, quiet=quiet)
-    for name in directory.checkpoints.set_aside_after(checkpoint):
-        print(f"set a later checkpoint aside as {directory.checkpoints.folder / name}")
-    return run
-
-
-def _last_checkpoint(directory: RunDirectory) -> str:
-    steps = directory.checkpoints.steps()
-    if not steps:
-        return "there is no checkpoint yet"
-    return f"the last good checkpoint is {directory.checkpoints.folder / f'step_{steps[-1]}'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -46,6 +46,8 @@ class RunConfig:
     """Steps between two evaluations; 0 makes none."""
     eval_episodes: int = 100
     """Episodes of an evaluation, the same ones every time."""
+    eval_images: bool = True
+    """With every evaluation, draw what the memory retained of its first episode, for TensorBoard."""
 
     def __post_init__(self) -> None:
         for name in ("total_timesteps", "num_envs", "log_interval", "keep_checkpoints", "eval_episodes"):
@@ -92,10 +94,11 @@ class TrainConfig:
         """Read what `to_json` gave.
 
         Raises:
-            ConfigError: a key is unknown or missing, or a value is of the wrong kind.
+            ConfigError: a key is unknown, a section is missing, or a value is of the wrong kind.
             UsageError: a value is out of range.
         """
-        _check_keys(data, {"format", *(one.name for one in dataclasses.fields(cls))}, "the file")
+        keys = {"format", *(one.name for one in dataclasses.fields(cls))}
+        check_keys(data, keys, "the file", required=keys)
         task, environment = read_task(data)
         return cls(
             task=task,
@@ -128,26 +131,53 @@ def read_task(data: Any) -> tuple[str, TaskOptions]:
 def read_section(cls: Any, data: Any, section: str) -> Any:
     """An instance of a dataclass of plain values from a JSON object.
 
+    A field that the object lacks takes the dataclass's default: the file is of a time before that field. So the default
+    of a new field must compute what was computed before there was the field.
+
     Args:
         cls: the dataclass.
         data: its fields by name.
         section: where they stand, for messages.
 
     Raises:
-        ConfigError: a key is unknown or missing, or a value is of the wrong kind.
+        ConfigError: a key is unknown, or missing and without a default, or a value is of the wrong kind.
         UsageError: a value is out of range.
     """
-    _check_keys(data, {one.name for one in dataclasses.fields(cls)}, f"section {section!r}")
+    fields = dataclasses.fields(cls)
+    required = {one.name for one in fields if one.default is MISSING and one.default_factory is MISSING}
+    check_keys(data, {one.name for one in fields}, f"section {section!r}", required=required)
     for name, hint in get_type_hints(cls).items():
-        if not _is_of_kind(data[name], hint):
+        if name in data and not _is_of_kind(data[name], hint):
             raise ConfigError(f"{section}.{name} is {data[name]!r}, which is no {getattr(hint, '__name__', hint)}")
     return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
 
 
-def _check_keys(data: Any, expected: set[str], where: str) -> None:
+def check_keys(data: Any, known: set[str], where: str, *, required: set[str]) -> None:
+    """Refuse a JSON object with keys that are unknown or missing.
+
+    Args:
+        data: what was read.
+        known: its possible keys.
+        where: it stands, for messages.
+        required: keys that it must have.
+
+    Raises:
+        ConfigError: it is no object, or has other keys.
+    """
+    """Refuse what is no JSON object, has other keys than the known ones, or lacks a required one.
+
+    Args:
+        data: what was read.
+        known: keys that it may have.
+        where: it stands, for messages.
+        required: keys that it must have.
+
+    Raises:
+        ConfigError: it is so.
+    """
     if not isinstance(data, dict):
         raise ConfigError(f"{where} is no JSON object")
-    for problem, names in (("lacks", expected - set(data)), ("has the unknown", set(data) - expected)):
+    for problem, names in (("lacks", required - set(data)), ("has the unknown", set(data) - known)):
         if names:
             raise ConfigError(f"{where} {problem} {', '.join(sorted(names))}")
 

@@ -1,8 +1,7 @@
-"""A trainer, its folder and its logs, put together: what happens around the arithmetic of training."""
+"""An agent's trainer and its folder, put together."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +11,17 @@ from rlmem.actor_critic import ActorCritic
 from rlmem.agents.evaluation import evaluate
 from rlmem.agents.trainer import Trainer
 from rlmem.checkpoint import CheckpointError
-from rlmem.errors import RlmemError
 from rlmem.experiments.allocator import keep_freed_memory
-from rlmem.experiments.checkpoints import load_checkpoint, step_of
-from rlmem.experiments.metrics_log import MetricsLog
-from rlmem.experiments.progress import make_progress
+from rlmem.experiments.checkpoints import load_checkpoint
+from rlmem.experiments.progress import AGENT
 from rlmem.experiments.run_directory import RunDirectory
+from rlmem.experiments.run_in_progress import RunInProgress, restore
 from rlmem.experiments.tasks import TASKS, make_envs
 from rlmem.experiments.train_config import TrainConfig
 
 
-class TrainingRun:
-    """One run in progress.
+class TrainingRun(RunInProgress[TrainConfig]):
+    """One run of an agent in progress.
 
     Args:
         directory: where it is written.
@@ -32,14 +30,11 @@ class TrainingRun:
     """
 
     def __init__(self, directory: RunDirectory, trainer: Trainer, *, quiet: bool) -> None:
-        self.directory, self.trainer, self.config = directory, trainer, directory.config
-        start = trainer.timesteps
-        self._log = MetricsLog(directory.path, last_step=start)
-        self._progress = make_progress(str(directory.path), self.config.run.total_timesteps, start, quiet=quiet)
-        self._started_at, self._start = time.monotonic(), start
-        self._before = start
-        self._shown: dict[str, float] = {}
+        super().__init__(directory, trainer, AGENT, quiet=quiet)
+        self.trainer = trainer
         self._seeds = evaluation_seeds(self.config.run.seed, self.config.run.eval_episodes)
+        self._quiet = quiet
+        self._said: set[str] = set()
 
     @classmethod
     def begin(cls, directory: RunDirectory, *, quiet: bool) -> TrainingRun:
@@ -61,36 +56,25 @@ class TrainingRun:
         if policy.config != config.model:
             raise CheckpointError(f"{checkpoint} holds another model than config.json describes; undo the change there")
         trainer = make_trainer(config, policy)
-        try:
-            trainer.load(tensors, state)
-        except (KeyError, ValueError, RuntimeError, RlmemError) as error:
-            raise CheckpointError(f"{checkpoint} does not fit the configuration in config.json: {error}") from error
-        if trainer.timesteps != step_of(checkpoint):
-            raise CheckpointError(f"{checkpoint} holds step {trainer.timesteps}; give the folder its own name back")
+        restore(trainer, checkpoint, tensors, state)
         if state["environments"] is None:
             print("these environments cannot save their state: every one begins a new episode")
         return cls(directory, trainer, quiet=quiet)
 
-    def record(self, metrics: dict[str, float]) -> None:
-        """Show the window's metrics, and log them when it is time to; evaluations are always logged."""
-        step = self.trainer.timesteps
-        self._shown.update({name: value for name, value in metrics.items() if name.startswith("eval/")})
-        self._progress.update(step, {**self._shown, **metrics})
-        if self._is_due(self.config.run.log_interval) or "eval/mean_reward" in metrics or self.trainer.is_finished:
-            seconds = time.monotonic() - self._started_at
-            clock = {"time/total_timesteps": float(step), "time/elapsed_seconds": seconds}
-            clock["time/fps"] = (step - self._start) / seconds
-            self._log.write(step, {**metrics, **clock})
+    def clock(self, steps: int, seconds: float) -> dict[str, float]:
+        """Steps so far, and their pace."""
+        return {"time/total_timesteps": float(self.step), "time/fps": steps / seconds}
 
-    def evaluate_if_due(self) -> dict[str, float]:
-        """Play the evaluation's episodes when it is time to; draws from no generator of the trainer."""
-        if not self._is_due(self.config.run.eval_interval):
-            return {}
+    def evaluate(self) -> dict[str, float]:
+        """Play the evaluation's episodes."""
         config = self.config
         evaluation = evaluate(
             self.trainer.policy, lambda num_envs: make_envs(config.task, config.environment, num_envs), self._seeds
         )
-        self._log.add_evaluation(self.trainer.timesteps, evaluation)
+        self._log.add_evaluation(self.step, evaluation)
+        self._log.add_spans(self.step, evaluation.spans, config.model.max_span)
+        if config.run.eval_images:
+            self._draw_retained()
         score = TASKS[config.task].score
         reached = {f"eval/{score}": float(evaluation.infos[score].mean())} if score in evaluation.infos else {}
         if evaluation.successes is not None:
@@ -102,33 +86,28 @@ class TrainingRun:
             "eval/memory_size_mean": evaluation.memory_size_mean,
         }
 
-    def save_if_due(self) -> None:
-        """Save a checkpoint when it is time to, and end the turn of the loop."""
-        if self._is_due(self.config.run.checkpoint_interval):
-            self.save()
-        self._before = self.trainer.timesteps
+    def _draw_retained(self) -> None:
+        """Log a picture of what one episode's memory retained; say once what keeps it from being whole."""
+        from rlmem.experiments.retained_image import has_memories, retained_image  # slow to import
 
-    def save(self) -> Path:
-        """Save a checkpoint now; the logs are on disk before it.
-
-        Raises:
-            DivergedError: the weights are no longer finite.
-        """
-        self._log.sync()
-        trainer = self.trainer
-        return self.directory.checkpoints.save(
-            trainer.timesteps, trainer.policy, trainer.tensors(), trainer.state_dict()
-        )
+        policy, config = self.trainer.policy, self.config
+        if not has_memories(policy):
+            return
+        title = f"what the memory retained after {self.step:,} steps"
+        image = retained_image(policy, config.task, config.environment, self._seeds[0], title)
+        if image.picture is not None:
+            self._log.add_image(self.step, "memory/retained", image.picture)
+        if image.note is None or image.note in self._said:
+            return
+        self._said.add(image.note)
+        self._log.add_text(self.step, "memory/retained_note", image.note)
+        if not self._quiet:
+            print(image.note)
 
     def close(self) -> None:
         """Close the logs and the environments."""
-        self._progress.close()
-        self._log.close()
+        super().close()
         self.trainer.envs.close()
-
-    def _is_due(self, interval: int) -> bool:
-        """True when the last window passed a multiple of the interval; 0 is never."""
-        return interval > 0 and self.trainer.timesteps // interval > self._before // interval
 
 
 def make_policy(config: TrainConfig) -> ActorCritic:

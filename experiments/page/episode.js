@@ -1,12 +1,5 @@
 // An episode: the payload (format 1) with its matrices decoded, and what the page derives from them. No page in here.
 
-function decodeBytes(text) {
-  const raw = atob(text);
-  const bytes = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-  return bytes;
-}
-
 function openEpisode(payload) {
   const episode = { ...payload, steps: payload.num_steps };
   episode.isNotable = (step) => payload.labels[step] !== "-";
@@ -129,11 +122,3 @@ function describeKept(episode, layer) {
   const others = rows.length ? `, all others ${rounded(mean(rows), 1)}` : "";
   return `${top[0]} kept ${rounded(mean([top]), 1)} steps on average${others}`;
 }
-
-const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : `${Math.round(100 * share)}%`);
-const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-const rounded = (number, digits = 2) =>
-  number
-    .toFixed(digits)
-    .replace(/^-(0(\.0*)?)$/, "$1")
-    .replace("-", "−");

@@ -1,16 +1,4 @@
-// What the environment and the agent did at one step: frame, view, words, actions; and small makers of elements.
-
-function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name === "class") element.className = value;
-    else if (name === "style") Object.assign(element.style, value);
-    else if (name.includes("-") || name === "role") element.setAttribute(name, value);
-    else element[name] = value;
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
+// What the environment and the agent did at one step: frame, view, words, actions.
 
 function pictureOf(pictures, step) {
   return pictures ? pictures.images[pictures.index[step]] : "";

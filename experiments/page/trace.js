@@ -1,6 +1,5 @@
 // The page: which episode, which step, which memory; all else is drawn from these. Keys and pointers change them.
 
-const byId = (id) => document.getElementById(id);
 const tags = [...document.querySelectorAll("script.payload")];
 const state = { episode: null, step: 0, selected: null, hovered: null, view: null, playing: false, mark: "" };
 let parts = null; // the drawn things of the episode

@@ -19,7 +19,7 @@ from rlmem.experiments.cli import main
 _TINY = (
     "--num-envs 4 --num-steps 8 --model 16 --feedforward 16 --max-span 12 --ramp 2 --max-length 6 "
     "--max-episode-steps 20 --num-minibatches 2 --total-timesteps 640 --log-interval 64 --checkpoint-interval 128 "
-    "--eval-interval 320 --eval-episodes 4 --num-threads 1 --seed 3"
+    "--eval-interval 320 --eval-episodes 4 --no-eval-images --num-threads 1 --seed 3"
 )
 TINY = _TINY.split()
 

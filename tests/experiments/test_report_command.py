@@ -12,7 +12,8 @@ import pytest
 from rlmem.experiments.allocator import keep_freed_memory
 from rlmem.experiments.arguments import parse_train
 from rlmem.experiments.cli import main
-from rlmem.experiments.report_command import command_of, read_curve
+from rlmem.experiments.curve import read_curve
+from rlmem.experiments.report_command import command_of
 from rlmem.experiments.run_directory import RunDirectory
 
 _TINY = (
@@ -75,7 +76,7 @@ def test_a_long_curve_is_thinned_and_keeps_evaluations_and_the_end(tmp_path: Pat
     lines = [{"step": step, "memory/size_mean": 1.0, "train/value_loss": 2.0} for step in range(1000)]
     lines[601]["eval/mean_reward"] = 0.5
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    curve = read_curve(path)
+    curve = read_curve(path, ("memory/", "eval/"))
     assert len(curve["step"]) < 420
     assert {601, 999} <= set(curve["step"])
     assert curve["eval/mean_reward"][curve["step"].index(601)] == 0.5
