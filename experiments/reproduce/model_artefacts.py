@@ -87,7 +87,7 @@ _ENWIK8 = Artefact(
     models={
         "small": (
             *_plain("enwik8", counterpart="Expire-Span 12L"),
-            *_fixed("enwik8", 1, 4, counterpart="Our Trans-XL 12L baseline"),
+            *_fixed("enwik8", 1, 2, counterpart="Our Trans-XL 12L baseline"),
         ),
         "paper": (
             *_plain("enwik8", counterpart="Expire-Span 12L"),
@@ -189,7 +189,7 @@ _WIKITEXT = Artefact(
     "table-5",
     "WikiText-103: perplexity",
     models={
-        "small": (*_plain("wikitext103", counterpart="Expire-Span"), *_fixed("wikitext103", 1, 4)),
+        "small": (*_plain("wikitext103", counterpart="Expire-Span"), *_fixed("wikitext103", 1, 2)),
         "paper": _plain("wikitext103", counterpart="Expire-Span"),
     },
     draw=draw_scores,

@@ -46,7 +46,7 @@ def token_losses(trained: TrainedModel, split: Split, *, reach: int | None = Non
     targets, bits, done = [], [], 0
     while (length == 0 or done < length) and (read := stream.next_block(trained.config.learner.block)) is not None:
         block = on_device(read, device)
-        window = replace(Window.following(state, block.is_first), reach=None)
+        window = replace(Window.following(state, block.is_first), reach=reach)
         with autocast(trained.config.learner.precision, device):
             output: CoreOutput = model(block.inputs, state, window)
             losses = model.loss(output.hidden, block.targets)

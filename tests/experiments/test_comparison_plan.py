@@ -44,7 +44,7 @@ def test_runs_are_the_products_of_sizes_and_seeds(base: TrainConfig) -> None:
     runs = plan(base, "transformer_xl:5,10@7", "expire_span", "none")
     assert [run.name for run in runs] == [
         "transformer_xl-L5-s7", "transformer_xl-L10-s7",
-        "expire_span-L200-s1", "expire_span-L200-s2", "none-s1", "none-s2",
+        "expire_span-L256-s1", "expire_span-L256-s2", "none-s1", "none-s2",
     ]  # fmt: skip
     first = runs[0]
     expected = {"model.memory": "transformer_xl", "model.max_span": 5, "run.seed": 7}
