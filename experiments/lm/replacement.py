@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlmem.errors import check
+from rlmem.errors import UsageError, check
 from rlmem.experiments.lm.passage import NO_TARGET, Ints, Passage, Spelling
 from rlmem.experiments.lm.text_trace import TextTrace
 
@@ -87,7 +87,10 @@ def replace_word(spelling: Spelling, passage: Passage, old: str, new: str) -> Re
         UsageError: the passage has no such word, or the vocabulary lacks one of the two.
     """
     asked = f"--replace {f'{old}={new}'!r}"
-    sought, put = spelling.encode(old), spelling.encode(new)
+    try:
+        sought, put = spelling.encode(old), spelling.encode(new)
+    except UsageError as error:
+        raise UsageError(f"{asked}: {error}") from error
     for text, symbols in ((old, sought), (new, put)):
         check(
             spelling.count_unknown(symbols) == 0,

@@ -112,7 +112,11 @@ class TextTraceArguments:
 
 
 def is_for_language_model(argv: Sequence[str]) -> bool:
-    """True if the words after `rlmem trace` name a language model's run."""
+    """True if the words after `rlmem trace` name a language model's run.
+
+    Raises:
+        UsageError: they begin with the name of a run and there is none; which flags there are would be unknown.
+    """
     root = Path(value_of(argv, "--output") or "runs")
     for word in argv:
         if not word.startswith("-"):
@@ -120,6 +124,8 @@ def is_for_language_model(argv: Sequence[str]) -> bool:
                 return run_kind(find_run(word, root)) == LANGUAGE_MODEL
             except RlmemError:  # a flag's value, or a run that the command itself refuses
                 continue
+    if argv and not argv[0].startswith("-"):
+        find_run(argv[0], root)
     return False
 
 

@@ -152,10 +152,11 @@ def _shown(passage: Passage, start: int, stop: int) -> Iterator[tuple[int, str]]
 
 
 def _scale(spans: Sequence[Floats]) -> Normalize:
-    """Logarithmic from the shortest span to the longest; near alike ones are not drawn apart."""
+    """Logarithmic from the shortest span to the longest; near alike ones lie in the middle of it."""
     values = np.concatenate(list(spans))
-    high = max(float(values.max()), 1.5)
-    return LogNorm(max(1.0, min(float(values.min()), high / 1.5)), high, clip=True)
+    low, high = max(float(values.min()), 1.0), max(float(values.max()), 1.0)
+    missing = max(1.0, 1.5 * low / high) ** 0.5
+    return LogNorm(low / missing, high * missing, clip=True)
 
 
 def _draw_cells(axes: Axes, cells: Sequence[_Cell], span: Floats, scale: Normalize, top: float) -> None:

@@ -77,7 +77,7 @@ function openReading(index) {
   if (!colourings.includes(state.colouring)) state.colouring = "span";
   fillSelect("colour", colourings.map((name) => [name, COLOURINGS[name]]));
   byId("passage").value = index;
-  byId("passage-name").textContent = trace.passages.length > 1 ? `The passage ${passage.name}` : "The passage";
+  byId("passage-name").textContent = trace.passages.length > 1 ? `The passage: ${passage.name}` : "The passage";
   const isCut = passage.count < passage.length;
   byId("shown-part").textContent = isCut
     ? `the first ${grouped(passage.count)} of ${grouped(passage.length)} symbols; trace.npz has all`

@@ -53,7 +53,7 @@ function aliveAt(passage, layer, step) {
   return alive;
 }
 
-// Logarithmic from the shortest to the longest span of all readings; near alike ones are not drawn apart.
+// Logarithmic from the shortest to the longest span of all readings; near alike ones lie in the middle of it.
 function spanScale(trace, layers) {
   let low = Infinity;
   let high = 1;
@@ -65,8 +65,10 @@ function spanScale(trace, layers) {
       }
     }
   }
-  low = Math.max(1, Math.min(low, high / 1.5));
-  const width = Math.log(Math.max(high, low * 1.5) / low);
+  low = Math.max(1, low);
+  const missing = Math.sqrt(Math.max(1, 1.5 / (high / low)));
+  [low, high] = [low / missing, high * missing];
+  const width = Math.log(high / low);
   return { low, high, level: (span) => levelOf(Math.log(Math.max(span, low) / low) / width) };
 }
 

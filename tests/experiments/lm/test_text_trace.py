@@ -217,6 +217,9 @@ def test_words_that_cannot_be_replaced_are_refused() -> None:
     words = Spelling(Vocabulary("word", ("the", "<unk>"), 1))
     with pytest.raises(UsageError, match="'cat' is not in the run's vocabulary"):
         replace_word(words, words.passage([0, 0]), "the", "cat")
+    names = Spelling(Vocabulary("word", ("A", "B"), None))
+    with pytest.raises(UsageError, match=r"--replace 'C=A': the text has 'C', which this task does not know"):
+        replace_word(names, names.passage([0]), "C", "A")
 
 
 def test_a_limit_hides_what_is_older() -> None:

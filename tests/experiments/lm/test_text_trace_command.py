@@ -201,6 +201,12 @@ def test_help_says_that_there_is_more(rlmem: Callable[..., Any], bytes_run: Path
     assert "--prompt-file" in rlmem("trace", "text", "--help").out
 
 
+def test_a_run_that_is_not_there_is_said_before_its_flags(rlmem: Callable[..., Any], bytes_run: Path) -> None:
+    finished = rlmem("trace", "txet", "--prompt-file", "prompt.txt")
+    assert "there is no run 'txet'; the newest run is runs/enwik8/text" in finished.err
+    assert rlmem("trace", "--length", "9", "text").code == 0  # the run may stand behind its flags
+
+
 def test_invisible_text_is_made_visible() -> None:
     assert [visible(text) for text in (" ", "a\n", "\t")] == ["·", "a⏎", "⇥"]
 

@@ -12,6 +12,7 @@ import pytest
 
 from rlmem.errors import UsageError
 from rlmem.experiments import trace_page
+from rlmem.experiments.lm import text_trace_page
 from rlmem.experiments.trace_page import render_page
 
 Payload = dict[str, Any]
@@ -56,9 +57,11 @@ def test_scripts_and_style_stay_small(corridor: Payload) -> None:
     assert sum(len(text.encode()) for text in code) < MOST_CODE
 
 
-def test_every_file_of_the_page_is_put_into_it() -> None:
+def test_every_file_of_the_pages_is_put_into_one() -> None:
     folder = Path(trace_page.__file__).parent / "page"
-    assert {path.name for path in folder.iterdir()} == {"trace.html.j2", "trace.css", *trace_page.SCRIPTS}
+    of_episodes = {"trace.html.j2", "trace.css", *trace_page.SCRIPTS}
+    of_text = {"text.html.j2", "text.css", *text_trace_page.SCRIPTS}
+    assert {path.name for path in folder.iterdir()} == of_episodes | of_text
 
 
 def test_thousand_steps_and_two_layers_stay_below_ten_megabytes(portal: Payload) -> None:
