@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
@@ -101,6 +103,7 @@ def test_what_keeps_a_picture_from_being_whole_is_said_once(
     own = [word for word in tiny if word not in ("--max-length", "6", "--max-episode-steps", "20")]
     words = ["--env-id", "numbersmodule:Numbers-v0", *own, "--eval-images", "--name", "run", *quiet]
     finished = rlmem("train", *words)
+    del sys.modules["numbersmodule"], gym.registry["Numbers-v0"]
     assert (finished.code, finished.err) == (0, "")
     assert finished.out.count("draws no pictures") == (0 if quiet else 1)
     found = events(Path("runs/numbersmodule-Numbers-v0/run"))
