@@ -39,9 +39,7 @@ _CORRIDOR = TrainConfig(
     preset="corridor",
     environment=CorridorOptions(max_length=200),
     run=RunConfig(total_timesteps=3_000_000, checkpoint_interval=500_000, eval_interval=500_000),
-    learner=replace(
-        _LEARNER, gamma=0.998, ent_coef=0.002, learning_rate=3e-4, span_cost=2e-4, span_cost_gate_low=0.99
-    ),
+    learner=replace(_LEARNER, gamma=0.998, ent_coef=0.002, learning_rate=3e-4, span_cost=2e-4, span_cost_gate_low=0.99),
     model=ModelConfig(max_span=256, ramp=16, initial_span_fraction=_FRACTIONS, span_features=128),
 )
 
