@@ -30,10 +30,10 @@ _DEMO = TrainConfig(
     model=ModelConfig(max_span=60, ramp=4, initial_span_fraction=_FRACTIONS),
 )
 
-# The whole task. Of an advantage at discount 0.99 most is the corridor's length, which the agent cannot know; 0.998 takes
-# that noise out, and the entropy bonus goes down with it. Spans are predicted from random features, in which the steps
-# that show the object and the others part, so that memory can cost twenty times as much. L is longer than the corridor:
-# spans begin at 0.9 L, and at L = 200 the longest corridors fail, which keeps the gate shut.
+# The whole task. Of an advantage at discount 0.99 most is the corridor's length, which the agent cannot know; 0.998
+# takes that noise out, and the entropy bonus goes down with it. Spans are predicted from random features, in which the
+# steps that show the object and the others part, so that memory can cost twenty times as much. L is longer than the
+# corridor: spans begin at 0.9 L, and at L = 200 the longest corridors fail, which keeps the gate shut.
 _CORRIDOR = TrainConfig(
     task="corridor",
     preset="corridor",
