@@ -30,7 +30,7 @@ RunKind = Literal["agent", "language_model"]
 LANGUAGE_MODEL: RunKind = "language_model"
 """What a language model's config.json says under `kind`."""
 
-_EVALUATE = {"agent": "rlmem eval", "language_model": "rlmem lm eval"}
+_COMMANDS = {"agent": "rlmem eval, report, watch", "language_model": "rlmem lm eval, lm report"}
 
 
 Config = TypeVar("Config", bound=AnyConfig)
@@ -196,7 +196,9 @@ def read_config(path: Path, read: Callable[[Any], T], kind: RunKind = "agent") -
     found = _kind_of(data)
     if found != kind:
         what = {"agent": "an agent's", "language_model": "a language model's"}
-        raise UsageError(f"{path} is {what[found]} run, not {what[kind]}; try {_EVALUATE[found]} {path}")
+        raise UsageError(
+            f"{path} is {what[found]} run, not {what[kind]}; its commands are {_COMMANDS[found]}, trace and resume"
+        )
     try:
         return read(data)
     except RlmemError as error:

@@ -171,11 +171,15 @@ def test_runs_of_the_other_kind(lm_run: Path, trained: Path, rlmem: Command, her
     shutil.copytree(trained / "runs" / "corridor" / "run", here / "runs" / "corridor" / "agent")
     for command in (["eval"], ["report"]):
         finished = rlmem(*command, "runs/copy/run")
-        assert_refused(finished, 2, "runs/copy/run is a language model's run, not an agent's; try rlmem lm eval")
+        assert_refused(
+            finished, 2, "runs/copy/run is a language model's run, not an agent's; its commands are rlmem lm eval"
+        )
     assert_refused(rlmem("check", "runs/copy/run"), 1, "holds a language model and no policy; try rlmem lm eval")
     for command in (["lm", "eval"], ["lm", "report"], ["lm", "bench"], ["lm", "train", "copy", "--init"]):
         finished = rlmem(*command, "runs/corridor/agent")
-        assert_refused(finished, 2, "runs/corridor/agent is an agent's run, not a language model's; try rlmem eval")
+        assert_refused(
+            finished, 2, "runs/corridor/agent is an agent's run, not a language model's; its commands are rlmem eval"
+        )
     refused = rlmem("resume", "runs/corridor/agent", "--updates", "9")
     assert_refused(refused, 2, "runs/corridor/agent is an agent's run; use --total-timesteps")
 
