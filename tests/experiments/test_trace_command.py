@@ -171,6 +171,17 @@ def test_figure_and_summary(rlmem: Command, here: Path, payloads: Payloads) -> N
     assert "success over 6 episodes" in finished.out
 
 
+def test_the_shipped_agent_keeps_the_object_and_needs_it(rlmem: Command, here: Path, payloads: Payloads) -> None:
+    words = ("--out", "there", "--summary", "60", "--erase", "none", "--quiet")
+    assert rlmem("trace", "corridor-expire-span", *words).code == 0
+    summary = json.loads(Path("there/summary.json").read_text())
+    assert summary["word_against_others"]["largest_ratio"] >= 5
+    success = {name: outcome["success_rate"] for name, outcome in summary["success"].items()}
+    assert success["as_is"] >= 0.95
+    assert 0.3 < success["word_hidden"] < 0.7
+    assert success["others_hidden"] >= 0.95
+
+
 def test_quiet_prints_nothing(rlmem: Command, here: Path, payloads: Payloads) -> None:
     finished = rlmem("trace", write_agent(here / "agent"), "--quiet")
     assert (finished.code, finished.out, finished.err) == (0, "", "")
