@@ -54,8 +54,14 @@ def _lines(artefact: Artefact, kept: Path) -> str:
         else:
             content = result.content
             summary = comparison_summary(content) if artefact.comparison else content["summary"]
-            lines.append(f"    {scale}: {summary} ({result.folder})")
+            lines.append(f"    {scale}: {summary} ({_shown(result.folder)})")
     return "\n".join(lines)
+
+
+def _shown(folder: Path) -> Path:
+    """A folder as short as can be: from here, if it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _points(kind: str, runs: Sequence[Mapping[str, Any]], score: str) -> str:
