@@ -82,10 +82,10 @@ def test_listing_says_what_was_run(rlmem: Command, here: Path, tmp_path: Path) -
     found = blocks(kept)
     assert found["figure-4-left"][2:] == [
         "    small: success rate, at average memory: Expire-Span 1.00 at 8, 0.99 at 25; Transformer-XL 0.98 at 67; "
-        f"1 runs failed ({kept}/figure-4-left)",
+        "1 runs failed (kept/figure-4-left)",
         "    paper: not run here",
     ]
-    assert found["table-1"][2:] == ["    small: not run here", f"    paper: 99 at 12 ({kept}/reproduce/table-1-paper)"]
+    assert found["table-1"][2:] == ["    small: not run here", "    paper: 99 at 12 (kept/reproduce/table-1-paper)"]
     here_first = default_out(ARTEFACTS["table-1"], "paper")
     here_first.mkdir(parents=True)
     (here_first / "result.json").write_text('{"format": 1, "summary": "better"}')
