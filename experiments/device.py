@@ -1,8 +1,9 @@
-"""Which device a command runs on."""
+"""Which device a command runs on, and with how many threads."""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import Field, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 
@@ -26,3 +27,32 @@ def choose_device(name: DeviceChoice) -> Device:
             "build of PyTorch"
         )
     return name
+
+
+class MachineSettings(Protocol):
+    """What a run's dataclass of settings says of the machine."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def device(self) -> DeviceChoice:
+        """As asked for."""
+        ...
+
+    @property
+    def num_threads(self) -> int | None:
+        """CPU threads of PyTorch; None leaves its choice."""
+        ...
+
+
+Settings = TypeVar("Settings", bound=MachineSettings)
+
+
+def decide_machine(settings: Settings) -> Settings:
+    """The settings with device and threads decided, so that another machine can repeat the run.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    threads = settings.num_threads or torch.get_num_threads()
+    return replace(settings, device=choose_device(settings.device), num_threads=threads)

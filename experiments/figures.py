@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 Curve = Mapping[str, Sequence[float | None]]
 
 # Okabe and Ito's colours, which colour-blind readers tell apart
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#333333", "#E69F00")
 
 
 def learning_figure(curve: Curve, title: str, word: str | None, score: str | None) -> Figure:

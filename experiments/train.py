@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from rlmem.errors import UsageError
 from rlmem.experiments.arguments import TrainArguments, parse_train
-from rlmem.experiments.device import choose_device
+from rlmem.experiments.device import decide_machine
 from rlmem.experiments.dry_run import print_dry_run
 from rlmem.experiments.run_directory import RunDirectory, experiment_name
 from rlmem.experiments.train_config import TrainConfig
@@ -80,8 +78,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     Raises:
         UsageError: there is no such device here.
     """
-    threads = config.run.num_threads or torch.get_num_threads()
-    return replace(config, run=replace(config.run, device=choose_device(config.run.device), num_threads=threads))
+    return replace(config, run=decide_machine(config.run))
 
 
 def extend(directory: RunDirectory, total_timesteps: int | None) -> None:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from rlmem.errors import UsageError, check
 from rlmem.experiments.arguments import Switch, parse, value_of
-from rlmem.experiments.device import choose_device
+from rlmem.experiments.device import decide_machine
 from rlmem.experiments.lm.dry_run import print_dry_run
 from rlmem.experiments.lm.presets import PRESETS, find_preset
 from rlmem.experiments.lm.run_folder import LanguageRunFolder
@@ -120,8 +118,7 @@ def resolve(config: LanguageTrainConfig) -> LanguageTrainConfig:
     Raises:
         UsageError: there is no such device here.
     """
-    threads = config.run.num_threads or torch.get_num_threads()
-    return replace(config, run=replace(config.run, device=choose_device(config.run.device), num_threads=threads))
+    return replace(config, run=decide_machine(config.run))
 
 
 def extend(directory: LanguageRunFolder, updates: int | None) -> None:
