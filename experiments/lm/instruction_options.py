@@ -42,6 +42,9 @@ class InstructionOptions:
     """Share of those sentences that look like an instruction and are none."""
     bystanders: float = 0.05
     """Share of those sentences that say that somebody is here whom nothing is to be told."""
+    short_stories: float = 0.0
+    """Share of the training text whose stories are as short as can be: every instruction waits for --min-distance
+    sentences. From them a small model learns to look up who wants to see whom, which it does not find among much else."""
     trained: Literal["all", "executions"] = "executions"
     """Which words are trained: all, as in the paper's language models, or executions alone, which is learned sooner."""
     light_json: str = ""
@@ -71,7 +74,7 @@ class InstructionOptions:
             self.trained in ("all", "executions"),
             f"--trained is {self.trained!r}, but it must be all or executions",
         )
-        for name in ("near_misses", "bystanders"):
+        for name in ("near_misses", "bystanders", "short_stories"):
             share = getattr(self, name)
             check(0 <= share <= 1, f"{flag(name)} is {share}, but a share is from 0 to 1")
         check(

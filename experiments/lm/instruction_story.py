@@ -47,7 +47,6 @@ class InstructionSource:
 
     def __init__(self, options: InstructionOptions, world: World, split: Split) -> None:
         self._options, self._world, self._split = options, world, split
-        self._num_stories = max(1, round(_CHUNK / (2 * options.mean_distance + 3 * options.num_instructions)))
 
     def start(self, rng: np.random.Generator) -> Floats:
         """Nothing."""
@@ -57,9 +56,10 @@ class InstructionSource:
         """The next stories of a row."""
         plan = self._plan(rng)
         num_idle = plan.executed.max(axis=1)  # (story,)
+        num_stories, num_instructions = plan.targets.shape
         num_told = plan.targets.size
-        idle_story = np.repeat(np.arange(self._num_stories), num_idle)
-        told_story = np.repeat(np.arange(self._num_stories), self._options.num_instructions)
+        idle_story = np.repeat(np.arange(num_stories), num_idle)
+        told_story = np.repeat(np.arange(num_stories), num_instructions)
         story = np.concatenate([idle_story, told_story, told_story, told_story])
         sentences, fills = self._sentences(rng, plan, idle_story)
 
@@ -87,13 +87,21 @@ class InstructionSource:
         return chunk, carry
 
     def _plan(self, rng: np.random.Generator) -> _Plan:
-        options, num = self._options, self._num_stories
+        options, mean = self._options, self._mean_distance(rng)
+        num = max(1, round(_CHUNK / (2 * mean + 3 * options.num_instructions)))  # of stories
         cast = rng.permuted(np.tile(np.arange(options.num_characters), (num, 1)), axis=1)
         targets, strangers = np.split(cast, [options.num_instructions], axis=1)
-        received = rng.integers(0, options.mean_distance + 1, targets.shape)
-        most = 2 * options.mean_distance - options.min_distance
+        received = rng.integers(0, mean + 1, targets.shape)
+        most = 2 * mean - options.min_distance
         distances = rng.integers(options.min_distance, most + 1, targets.shape)
         return _Plan(targets, self._another(rng, targets), received, received + distances, strangers)
+
+    def _mean_distance(self, rng: np.random.Generator) -> int:
+        """Of the next stories, in sentences."""
+        options = self._options
+        if self._split == "train" and options.short_stories and rng.random() < options.short_stories:
+            return options.min_distance
+        return options.mean_distance
 
     def _another(self, rng: np.random.Generator, characters: Ints) -> Ints:
         """Characters other than these, one each."""

@@ -49,13 +49,14 @@ class LanguageLearner:
         self.model, self.config, self.generator = model, config, generator
         self.optimizer = make_optimizer(model, config)
 
-    def update(self, block: Block, state: MemoryState, learning_rate: float) -> Learned:
+    def update(self, block: Block, state: MemoryState, learning_rate: float, span_cost: float) -> Learned:
         """Learn from one block.
 
         Args:
             block: on the model's device.
             state: the memory before it.
             learning_rate: of this update.
+            span_cost: alpha of this update.
 
         Raises:
             DivergedError: the loss or the gradient is no finite number; the weights are those before the block.
@@ -67,7 +68,7 @@ class LanguageLearner:
         self.optimizer.zero_grad(set_to_none=True)
         num_targets = int(block.is_trained.sum())
         parts = [
-            self._learn_from(block, rows, state, window, num_targets)
+            self._learn_from(block, rows, state, window, num_targets, span_cost)
             for rows in torch.arange(config.batch, device=window.time.device).chunk(config.accumulate)
         ]
         metrics = _together([metrics for _, metrics in parts])
@@ -83,7 +84,7 @@ class LanguageLearner:
         )
 
     def _learn_from(
-        self, block: Block, rows: Tensor, state: MemoryState, window: Window, num_targets: int
+        self, block: Block, rows: Tensor, state: MemoryState, window: Window, num_targets: int, span_cost: float
     ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         """Gradients of some rows' share of the loss; returns what they store and their share of the metrics."""
         model, config = self.model, self.config
@@ -94,7 +95,7 @@ class LanguageLearner:
             output: CoreOutput = model(block.inputs[rows], state, window)
             losses = model.loss(output.hidden, block.targets[rows])
         task_loss = losses[block.is_trained[rows]].sum() / max(num_targets, 1)
-        memory_loss = config.span_cost * share * model.core.auxiliary_loss(output.traces, window)
+        memory_loss = span_cost * share * model.core.auxiliary_loss(output.traces, window)
         loss = task_loss + memory_loss
         if not torch.isfinite(loss):
             raise DivergedError(

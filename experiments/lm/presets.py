@@ -120,7 +120,10 @@ PRESETS: dict[str, dict[str, LanguageTrainConfig]] = {
     "collision-easy": {
         "small": _small("collision-easy", collision_easy.CollisionEasyOptions(), 1024, 0.5), "paper": _COLLISION_EASY
     },
-    "instruction": {"small": _small("instruction", instruction.InstructionOptions(), 640, 0.9), "paper": _INSTRUCTION},
+    "instruction": {
+        "small": _small("instruction", instruction.InstructionOptions(short_stories=0.5), 640, 0.9),
+        "paper": _INSTRUCTION,
+    },
     "enwik8": {"small": _small_text("enwik8", enwik8.Enwik8Options(), EmbeddingConfig()), "paper": _ENWIK8},
     "pg19": {"small": _small_text("pg19", pg19.Pg19Options(), EmbeddingConfig()), "paper": _PG19},
     "wikitext103": {

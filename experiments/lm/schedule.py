@@ -1,4 +1,5 @@
-"""The learning rate over a run: up along a line, then level or down along a cosine, then low for fine-tuning."""
+"""What changes over a run: the learning rate (up along a line, then level or down along a cosine, then low for
+fine-tuning) and the cost of memory."""
 
 from __future__ import annotations
 
@@ -25,3 +26,8 @@ def learning_rate(update: int, learner: LanguageLearnerConfig, run: LanguageRunC
         return learner.learning_rate
     share = (update - learner.warmup_updates) / (run.updates - learner.warmup_updates)
     return learner.learning_rate * (1 + math.cos(math.pi * share)) / 2
+
+
+def span_cost(update: int, learner: LanguageLearnerConfig) -> float:
+    """Alpha of an update, 0 being the first; the delay is ours."""
+    return learner.span_cost if update >= learner.span_cost_delay else 0.0

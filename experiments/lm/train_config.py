@@ -93,6 +93,8 @@ class LanguageLearnerConfig:
     """Gradients are scaled down to this norm; 0 leaves them as they are."""
     span_cost: float = 1e-6
     """Alpha, what a step of span costs (Expire-Span, Adaptive-Span)."""
+    span_cost_delay: int = 0
+    """Updates before memory costs anything: spans would shrink before it is worth anything to the model."""
     span_lr_scale: float = 1.0
     """Learning rate of the span predictors, as a multiple of the others'."""
     precision: Precision = "float32"
@@ -103,7 +105,7 @@ class LanguageLearnerConfig:
             check(getattr(self, name) >= 1, f"{flag(name)} is {getattr(self, name)}, but it must be at least 1")
         for name in ("learning_rate", "span_lr_scale"):
             check(getattr(self, name) > 0, f"{flag(name)} is {getattr(self, name)}, but it must be positive")
-        for name in ("warmup_updates", "max_grad_norm", "span_cost"):
+        for name in ("warmup_updates", "max_grad_norm", "span_cost", "span_cost_delay"):
             check(getattr(self, name) >= 0, f"{flag(name)} is {getattr(self, name)}, but it cannot be negative")
         check(
             self.accumulate <= self.batch,

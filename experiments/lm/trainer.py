@@ -15,7 +15,7 @@ from rlmem.agents.optimizer import load_optimizer, optimizer_tensors
 from rlmem.experiments.lm.block import Block, Stream
 from rlmem.experiments.lm.gathered import Gathered
 from rlmem.experiments.lm.learner import LanguageLearner
-from rlmem.experiments.lm.schedule import learning_rate
+from rlmem.experiments.lm.schedule import learning_rate, span_cost
 from rlmem.experiments.lm.tasks import Metric, in_unit, unit_of
 from rlmem.experiments.lm.train_config import LanguageLearnerConfig, LanguageRunConfig
 from rlmem.language_model import LanguageModel
@@ -75,8 +75,12 @@ class LanguageTrainer:
         """
         block = self.stream.next_block(self.learner.config.block)
         assert block is not None, "training data has no end"
-        rate = learning_rate(self.updates, self.learner.config, self._run)
-        learned = self.learner.update(on_device(block, self.state.next_time.device), self.state, rate)
+        learned = self.learner.update(
+            on_device(block, self.state.next_time.device),
+            self.state,
+            learning_rate(self.updates, self.learner.config, self._run),
+            span_cost(self.updates, self.learner.config),
+        )
         self.state = learned.state
         self.updates += 1
         self.gathered.add(learned.metrics, learned.num_targets)

@@ -82,6 +82,14 @@ def test_distance_is_counted_in_idle_sentences() -> None:
     assert np.mean(between) == pytest.approx(10, abs=0.3)
 
 
+def test_short_stories_are_a_share_of_the_training_text_alone() -> None:
+    options = InstructionOptions(short_stories=0.5, min_distance=2)
+    lengths = np.array([len(text.split()) for text in stories(options, 60_000)])
+    is_short = lengths < 200  # 15 to 18 sentences, the others 30 to 60
+    assert 0.4 < lengths[is_short].sum() / lengths.sum() < 0.6
+    assert horizon(options) == horizon(InstructionOptions(min_distance=2))
+
+
 def test_idle_sentences_look_like_requests_and_presences() -> None:
     texts = stories(InstructionOptions(near_misses=0.3, bystanders=0.2), 60_000)
     text = " ".join(texts)
@@ -166,6 +174,7 @@ def test_horizon_grows_with_the_distance() -> None:
         ({"num_instructions": 0}, "--num-instructions is 0, but it must be at least 1"),
         ({"num_characters": 4}, "--num-characters is 4, but 3 instructions a story need 5 or more"),
         ({"min_distance": 0}, "--min-distance is 0, but it must be at least 1"),
+        ({"short_stories": 1.5}, "--short-stories is 1.5, but a share is from 0 to 1"),
         ({"mean_distance": 3, "min_distance": 4}, "--mean-distance is 3, but it must be at least --min-distance (4)"),
         ({"near_misses": -0.5}, "--near-misses is -0.5, but a share is from 0 to 1"),
         ({"bystanders": 1.5}, "--bystanders is 1.5, but a share is from 0 to 1"),

@@ -44,7 +44,7 @@ def learn(one: LanguageLearner, rate: float = 1e-2, num_blocks: int = 4) -> tupl
     """Updates on some blocks; what each gave, and all weights after the last."""
     state, learned = one.model.core.initial_state(5), []
     for block in blocks(num_blocks):
-        learned.append(one.update(block, state, rate))
+        learned.append(one.update(block, state, rate, CONFIG.span_cost))
         state = learned[-1].state
     return learned, torch.cat([p.detach().flatten() for p in one.model.parameters()])
 
@@ -66,7 +66,7 @@ def test_the_loss_is_the_mean_of_what_is_trained_and_memory_has_its_price() -> N
     one = learner(initial_span_fraction=(0.3,), charge_at_episode_end=False)
     state = one.model.core.initial_state(5)
     first, second = blocks(2)
-    state = one.update(first, state, 0.0).state
+    state = one.update(first, state, 0.0, CONFIG.span_cost).state
     window = Window.following(state, second.is_first)
     output = one.model(second.inputs, state, window)
     losses = -torch.log_softmax(one.model.output(output.hidden), -1).gather(2, second.targets[..., None])[..., 0]
@@ -75,7 +75,7 @@ def test_the_loss_is_the_mean_of_what_is_trained_and_memory_has_its_price() -> N
     one.model.zero_grad()
     (loss + memory).backward()
     expected = torch.cat([p.grad.flatten() for p in one.model.parameters() if p.grad is not None])
-    learned = one.update(second, state, 0.0)
+    learned = one.update(second, state, 0.0, CONFIG.span_cost)
     gradient = torch.cat([p.grad.flatten() for p in one.model.parameters() if p.grad is not None])
     assert (gradient - expected).abs().max() < 1e-12
     assert learned.metrics["train/loss"] == pytest.approx(float(loss.detach()))
@@ -111,7 +111,7 @@ def test_gradients_are_clipped_and_groups_have_their_rates() -> None:
 def test_a_block_that_trains_nothing_counts_for_nothing() -> None:
     one = learner()
     block = replace(blocks(1)[0], is_trained=torch.zeros(5, 8, dtype=torch.bool))
-    learned = one.update(block, one.model.core.initial_state(5), 0.0)
+    learned = one.update(block, one.model.core.initial_state(5), 0.0, CONFIG.span_cost)
     assert learned.num_targets == 0
     assert "train/loss" not in learned.metrics
     gathered = Gathered()
@@ -152,5 +152,5 @@ def test_what_is_no_number_is_not_learned_from(where: str) -> None:
         state[where][:] = float("nan")
     before = [p.detach().clone() for p in one.model.parameters()]
     with pytest.raises(DivergedError, match=r"the loss became nan.*lower --learning-rate"):
-        one.update(blocks(1)[0], one.model.core.initial_state(5), 1e-2)
+        one.update(blocks(1)[0], one.model.core.initial_state(5), 1e-2, CONFIG.span_cost)
     assert all(torch.equal(p, q) or q.isnan().any() for p, q in zip(one.model.parameters(), before, strict=True))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from rlmem.experiments.lm.schedule import learning_rate
+from rlmem.experiments.lm.schedule import learning_rate, span_cost
 from rlmem.experiments.lm.train_config import LanguageLearnerConfig, LanguageRunConfig
 
 RUN = LanguageRunConfig(updates=110, fine_tune_updates=20, fine_tune_factor=0.1)
@@ -30,3 +30,8 @@ def test_no_warm_up_and_a_warm_up_longer_than_the_run() -> None:
     assert learning_rate(0, LanguageLearnerConfig(learning_rate=2.0, warmup_updates=0), RUN) == 2.0
     slow = LanguageLearnerConfig(learning_rate=2.0, warmup_updates=1000, schedule="cosine")
     assert learning_rate(109, slow, RUN) == pytest.approx(0.22)
+
+
+def test_memory_costs_nothing_before_the_delay_is_over() -> None:
+    learner = LanguageLearnerConfig(span_cost=1e-5, span_cost_delay=3)
+    assert [span_cost(update, learner) for update in range(5)] == [0.0, 0.0, 0.0, 1e-5, 1e-5]
