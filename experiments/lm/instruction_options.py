@@ -44,7 +44,7 @@ class InstructionOptions:
     """Share of those sentences that say that somebody is here whom nothing is to be told."""
     short_stories: float = 0.0
     """Share of the training text whose stories are as short as can be: every instruction waits for --min-distance
-    sentences. From them a small model learns to look up who wants to see whom, which it does not find among much else."""
+    sentences. From them a small model learns to look up who wants to see whom, which much else hides."""
     trained: Literal["all", "executions"] = "executions"
     """Which words are trained: all, as in the paper's language models, or executions alone, which is learned sooner."""
     light_json: str = ""
