@@ -54,6 +54,28 @@ def _small(task: str, options: object, max_span: int, fraction: float) -> Langua
     return LanguageTrainConfig(task, "small", options, _SMALL_RUN, _SMALL_LEARNER, EmbeddingConfig(), model)
 
 
+def _small_instruction() -> LanguageTrainConfig:
+    """Looking up is learned from short stories, with all of memory; then memory begins to cost something."""
+    plain = _small("instruction", instruction.InstructionOptions(short_stories=0.5), 640, 0.9)
+    return replace(
+        plain,
+        run=replace(plain.run, updates=5000),
+        learner=replace(plain.learner, learning_rate=2e-3, span_cost=3e-6, span_cost_delay=1500),
+        model=replace(plain.model, heads=2),
+    )
+
+
+def _small_wikitext() -> LanguageTrainConfig:
+    """A sample of a million words and less is soon known by heart."""
+    embedding = EmbeddingConfig(cutoffs=(2000, 8000), embedding_dropout=0.2, output_dropout=0.2)
+    plain = _small_text("wikitext103", wikitext103.Wikitext103Options(), embedding)
+    return replace(
+        plain,
+        run=replace(plain.run, updates=1200, eval_interval=200),
+        model=replace(plain.model, dropout=0.2, attention_dropout=0.2),
+    )
+
+
 def _small_text(task: str, options: object, embedding: EmbeddingConfig) -> LanguageTrainConfig:
     learner = replace(_SMALL_LEARNER, batch=16, block=128, warmup_updates=200)
     run = replace(_SMALL_RUN, eval_rows=8, eval_blocks=100)
@@ -120,20 +142,10 @@ PRESETS: dict[str, dict[str, LanguageTrainConfig]] = {
     "collision-easy": {
         "small": _small("collision-easy", collision_easy.CollisionEasyOptions(), 1024, 0.5), "paper": _COLLISION_EASY
     },
-    "instruction": {
-        "small": _small("instruction", instruction.InstructionOptions(short_stories=0.5), 640, 0.9),
-        "paper": _INSTRUCTION,
-    },
+    "instruction": {"small": _small_instruction(), "paper": _INSTRUCTION},
     "enwik8": {"small": _small_text("enwik8", enwik8.Enwik8Options(), EmbeddingConfig()), "paper": _ENWIK8},
     "pg19": {"small": _small_text("pg19", pg19.Pg19Options(), EmbeddingConfig()), "paper": _PG19},
-    "wikitext103": {
-        "small": _small_text(
-            "wikitext103",
-            wikitext103.Wikitext103Options(),
-            EmbeddingConfig(cutoffs=(2000, 8000), embedding_dropout=0.1, output_dropout=0.1),
-        ),
-        "paper": _WIKITEXT,
-    },
+    "wikitext103": {"small": _small_wikitext(), "paper": _WIKITEXT},
 }  # fmt: skip
 """Presets by task and name; `small` is the default."""
 

@@ -70,7 +70,7 @@ _INSTRUCTION = Artefact(
     "figure-4-right",
     "Instructions executed rightly against average memory",
     models={
-        "small": (*_plain("instruction", (1, 2, 3)), *_fixed("instruction", 1, 2, 4, 8)),
+        "small": (*_plain("instruction"), *_fixed("instruction", 1, 4)),
         # six sizes, which the figure shows between about 500 and 2,500 steps
         "paper": (
             *_plain("instruction", (1, 2, 3, 4, 5)),
