@@ -18,7 +18,7 @@ import numpy as np
 
 from rlmem.errors import check
 from rlmem.experiments.lm.block import Split
-from rlmem.experiments.lm.generated_stream import NO_ANSWER, Chunk, Floats, GeneratedStream
+from rlmem.experiments.lm.generated_stream import NO_ANSWER, Chunk, Floats, GeneratedStream, Ints
 from rlmem.experiments.lm.horizon import Horizon, measure_horizon
 from rlmem.experiments.lm.particles import FLIGHT_SIZE, QUADRANTS, Square, coordinate_names
 from rlmem.experiments.lm.question_steps import StepOracle, chunk_of_steps
@@ -40,6 +40,9 @@ class CollisionEasyOptions:
     """Side of the square, in cells, even."""
     velocity: float = 1.0
     """Standard deviation of each velocity's x and y, in cells a step (the paper does not give it)."""
+    crowded: float = 0.0
+    """Share of the training text in which the particles keep to the four cells in the middle, where every fourth step
+    is a collision: a small model learns from it what a collision is, which it hardly finds where they are rare."""
     eval_symbols: int = 400_000
     """Symbols of the valid data, and of the test data, divided evenly among the rows."""
 
@@ -47,6 +50,7 @@ class CollisionEasyOptions:
         known = (*QUESTIONS, "both")
         check(self.question in known, f"--question is {self.question!r}, but it must be one of {', '.join(known)}")
         Square(self.grid, self.velocity)  # refuses what is no square
+        check(0 <= self.crowded <= 1, f"--crowded is {self.crowded}, but a share is from 0 to 1")
         check(
             self.eval_symbols >= ENTRIES,
             f"--eval-symbols is {self.eval_symbols}, but a step has {ENTRIES} symbols",
@@ -67,10 +71,16 @@ class CollisionEasySource:
 
     What is carried over: the flight, and of the last three collisions, the oldest first, the steps (counted from the
     next chunk's start, so below 0) and the quadrants.
+
+    Args:
+        options: of the task.
+        split: of the data.
     """
 
-    def __init__(self, options: CollisionEasyOptions) -> None:
+    def __init__(self, options: CollisionEasyOptions, split: Split) -> None:
         self._options = options
+        self._crowded = options.crowded if split == "train" else 0.0
+        self._middle = Square(2, options.velocity)
         self._square = Square(options.grid, options.velocity)
         self._first_symbols = np.array([0, options.grid, 0, options.grid])  # of x1, y1, x2 and y2
 
@@ -81,7 +91,7 @@ class CollisionEasySource:
     def make_chunk(self, rng: np.random.Generator, carry: Floats) -> tuple[Chunk, Floats]:
         """The next steps of a row."""
         flight, whens_before, quadrants_before = np.split(carry, [FLIGHT_SIZE, FLIGHT_SIZE + _KEPT])
-        cells, flight = self._square.fly(rng, flight, _STEPS)
+        cells, flight = self._fly(rng, flight)
         x, y, other_x, other_y = cells.T
         is_collision = (x == other_x) & (y == other_y)
         whens = np.concatenate([whens_before.astype(np.int64), np.flatnonzero(is_collision)])
@@ -100,11 +110,18 @@ class CollisionEasySource:
         ages = np.where(whens[-_KEPT:] == _NEVER, _NEVER, whens[-_KEPT:] - _STEPS)
         return chunk, np.concatenate([flight, ages, quadrants[-_KEPT:]])
 
+    def _fly(self, rng: np.random.Generator, flight: Floats) -> tuple[Ints, Floats]:
+        """The next steps' cells, (step, 4), and the flight after them; one in the middle leaves the long one waiting."""
+        if self._crowded and rng.random() < self._crowded:
+            cells, _ = self._middle.fly(rng, self._middle.start(rng), _STEPS)
+            return cells + self._options.grid // 2 - 1, flight
+        return self._square.fly(rng, flight, _STEPS)
+
 
 def make_streams(options: CollisionEasyOptions, split: Split, batch: int, seed: int) -> GeneratedStream:
     """The streams of a split: endless in training, of `eval_symbols` symbols in valid and test."""
     num_symbols = None if split == "train" else options.eval_symbols
-    return GeneratedStream(CollisionEasySource(options), split, batch, seed, num_symbols)
+    return GeneratedStream(CollisionEasySource(options, split), split, batch, seed, num_symbols)
 
 
 def symbol_names(options: CollisionEasyOptions) -> tuple[str, ...]:
@@ -131,8 +148,8 @@ def chance(options: CollisionEasyOptions) -> float:
 
 
 def _commonest_label(options: CollisionEasyOptions) -> float:
-    only_labels = CollisionEasyOptions("last-three", options.grid, options.velocity, options.eval_symbols)
-    chunk = GeneratedStream(CollisionEasySource(only_labels), "valid", 8, 0, None).next_chunk(50_000 * ENTRIES)
+    only_labels = CollisionEasyOptions("last-three", options.grid, options.velocity)
+    chunk = GeneratedStream(CollisionEasySource(only_labels, "valid"), "valid", 8, 0, None).next_chunk(50_000 * ENTRIES)
     assert chunk is not None, "the stream is endless"
     labels = chunk.targets[chunk.is_trained]
     return float(np.bincount(labels).max() / len(labels))
@@ -140,7 +157,9 @@ def _commonest_label(options: CollisionEasyOptions) -> float:
 
 def horizon(options: CollisionEasyOptions) -> Horizon:
     """How far back the collisions lie that are asked for, measured on eight rows of 100,000 steps."""
-    return measure_horizon(GeneratedStream(CollisionEasySource(options), "valid", 8, 0, None), 100_000 * ENTRIES)
+    return measure_horizon(
+        GeneratedStream(CollisionEasySource(options, "valid"), "valid", 8, 0, None), 100_000 * ENTRIES
+    )
 
 
 class CollisionEasyOracle(StepOracle):

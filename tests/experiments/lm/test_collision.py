@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 
 from rlmem.errors import UsageError
 from rlmem.experiments.lm import collision, collision_easy
@@ -83,6 +84,19 @@ def test_reach_is_the_distance_to_the_oldest_collision(question: Literal["last",
     assert set(is_three[200:]) == ({True, False} if question == "both" else {question == "last-three"})
 
 
+def test_crowded_training_text_keeps_to_the_middle_and_its_answers_hold() -> None:
+    options = CollisionEasyOptions(grid=6, crowded=0.5)
+    steps, chunk = read(collision_easy.make_streams(options, "train", 1, 3), 30_000, 5)
+    chunks = (steps[:, :4] - [0, 6, 0, 6])[: len(steps) // 768 * 768].reshape(-1, 768 * 4)
+    is_crowded = ((chunks >= 2) & (chunks <= 3)).all(axis=1)
+    assert 0.25 < is_crowded.mean() < 0.75
+    assert (chunks[~is_crowded].max(axis=1) == 5).all()
+    oracle = collision_easy.CollisionEasyOracle(options, 1)
+    answers = oracle.predict(torch.from_numpy(chunk.inputs), torch.from_numpy(chunk.is_first)).numpy()
+    assert (answers == chunk.targets)[chunk.is_trained].all()
+    assert collision_easy.horizon(options) == collision_easy.horizon(CollisionEasyOptions(grid=6))
+
+
 def test_reach_of_a_pair_is_the_distance_to_its_collision() -> None:
     options = CollisionOptions(grid=4, num_colours=2)
     steps, chunk = read(collision.make_streams(options, "train", 1, 0), 3_000, 8)
@@ -143,6 +157,7 @@ def test_options_that_cannot_be(wrong: dict[str, Any], message: str) -> None:
         ({"question": "first"}, "--question is 'first', but it must be one of last, last-three, both"),
         ({"grid": -2}, "--grid is -2, but its side must be even"),
         ({"velocity": -1.0}, "--velocity is -1.0, but"),
+        ({"crowded": -0.1}, "--crowded is -0.1, but a share is from 0 to 1"),
         ({"eval_symbols": 4}, "--eval-symbols is 4, but a step has 5 symbols"),
     ],
 )
