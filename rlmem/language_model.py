@@ -103,11 +103,7 @@ class LanguageModel(nn.Module):
 
     def __init__(self, config: ModelConfig, vocabulary: VocabularyConfig) -> None:
         super().__init__()
-        check(
-            config.memory not in RECURRENT_KINDS,
-            f"--memory {config.memory} is a recurrent core, and language models here are Transformers; choose "
-            "expire_span, transformer_xl, adaptive_span or compressive",
-        )
+        check_has_slots(config.memory)
         self.config, self.vocabulary = config, vocabulary
         self.embedding = _make_embedding(config, vocabulary)
         self.core = MemoryTransformer(config)
@@ -150,6 +146,22 @@ class LanguageModel(nn.Module):
 
     def _scorer(self) -> SymbolOutput:
         return self.output
+
+
+def check_has_slots(memory: str | None) -> None:
+    """Refuse a recurrent core.
+
+    Args:
+        memory: a kind of memory, or None.
+
+    Raises:
+        UsageError: it is one.
+    """
+    check(
+        memory not in RECURRENT_KINDS,
+        f"--memory {memory} is a recurrent core, and language models here are Transformers; choose "
+        "expire_span, transformer_xl, adaptive_span or compressive",
+    )
 
 
 def _make_embedding(config: ModelConfig, vocabulary: VocabularyConfig) -> AdaptiveInput | nn.Embedding:

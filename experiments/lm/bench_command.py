@@ -142,7 +142,7 @@ def measure_alone(name: str, work: Work) -> dict[str, Any]:
 def print_table(measured_on: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
     """Print the figures for people."""
     print(", ".join(f"{name} {value}" for name, value in measured_on.items() if value is not None))
-    table = Table("", "ms a batch", "peak MiB", "MiB before", "memory size", "tokens/s", "parameters")
+    table = Table("", "ms a batch", "peak MiB", "MiB before", "memory size", "tokens/s", "weights")
     table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"

@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from rlmem.errors import check
-from rlmem.experiments.lm.block import Split, Stream
+from rlmem.experiments.lm.block import Split
 from rlmem.experiments.lm.text import Text, TextMetric, TextOptions, not_the_whole
 from rlmem.experiments.lm.text_files import TextDataError, data_path, first_that_exists
-from rlmem.experiments.lm.text_stream import TextStream
 from rlmem.experiments.lm.token_cache import TokenWriter, cache_root, cached_tokens
 from rlmem.experiments.lm.tokeniser import Symbols
 from rlmem.experiments.lm.vocabulary import BYTES, Vocabulary
@@ -60,16 +59,6 @@ def open_text(options: Enwik8Options) -> Text:
     valid, test = len(symbols) * 90 // 100, len(symbols) * 95 // 100
     splits: dict[Split, Symbols] = {"train": symbols[:valid], "valid": symbols[valid:test], "test": symbols[test:]}
     return Text(BYTES, splits, _notices(options, path, splits))
-
-
-def vocabulary(options: Enwik8Options) -> Vocabulary:
-    """The 256 bytes, whatever the options."""
-    return BYTES
-
-
-def make_streams(options: Enwik8Options, split: Split, batch: int, seed: int) -> Stream:
-    """The streams of a split, see `TextStream`; errors as `open_text` and `TextStream`."""
-    return TextStream(open_text(options).splits[split], split, batch, seed)
 
 
 def _notices(options: Enwik8Options, path: Path, splits: dict[Split, Symbols]) -> tuple[str, ...]:

@@ -144,13 +144,20 @@ def print_report(report: dict[str, Any]) -> None:
     table = Table("", report["split"], title=escape(f"{report['run']}, {report['checkpoint']}"))
     table.columns[1].justify = "right"
     unit = unit_of(report["metric"])
-    named = {
-        unit: {"bpb": "bits per byte", "bpc": "bits per character"}.get(report["metric"], f"{unit} per target"),
+    is_text = report["metric"] != "accuracy"  # where each symbol is an answer of one target
+    answers = {
         "item_accuracy": "answers that are right",
         "chance": "  by a guess without memory",
         "target_accuracy": "targets that are right",
         "num_items": "answers",
         "num_targets": "targets",
+    }
+    symbols = {"target_accuracy": "symbols predicted rightly", "num_targets": "symbols predicted"}
+    named = {
+        unit: {"bpb": "bits per byte", "bpc": "bits per character", "accuracy": "bits per target"}.get(
+            report["metric"], unit
+        ),
+        **(symbols if is_text else answers),
         "memory_size_mean": "average memory size",
         "memory_size_by_layer": "  by layer",
         "span_mean_by_layer": "mean span by layer",

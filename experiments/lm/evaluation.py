@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlmem.core import CoreOutput
-from rlmem.errors import check
+from rlmem.errors import UsageError, check
 from rlmem.experiments.lm.block import NO_ITEM, Stream
 from rlmem.experiments.lm.item_score import ItemScore
 from rlmem.experiments.lm.learner import autocast
@@ -18,6 +18,12 @@ from rlmem.experiments.lm.train_config import Precision
 from rlmem.experiments.lm.trainer import on_device
 from rlmem.language_model import LanguageModel
 from rlmem.window import Window
+
+_NOTHING = (
+    "nothing is scored: no answer is asked for, or none ends, in what an evaluation reads; read more blocks "
+    "(--eval-blocks, of lm eval and lm report --blocks; 0: all) or fewer rows (--eval-rows, --rows), or raise "
+    "--eval-symbols"
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,25 @@ def evaluate(
     return totals.evaluation()
 
 
+def check_scored(stream: Stream, block: int, max_blocks: int) -> None:
+    """See that something is scored in what `evaluate` would read.
+
+    Args:
+        stream: is read on.
+        block: symbols of each row that are read at once.
+        max_blocks: how many are read; 0: to the end.
+
+    Raises:
+        UsageError: nothing is.
+    """
+    num_blocks = 0
+    while (max_blocks == 0 or num_blocks < max_blocks) and (read := stream.next_block(block)) is not None:
+        if (read.item != NO_ITEM).any():
+            return
+        num_blocks += 1
+    raise UsageError(_NOTHING)
+
+
 class _Totals:
     """Sums over blocks."""
 
@@ -144,11 +169,7 @@ class _Totals:
 
     def evaluation(self) -> LanguageEvaluation:
         """Their means."""
-        check(
-            self.num_targets > 0 and self.size is not None,
-            "nothing was scored: the data that was read asks for no answer; read more of it, "
-            "with a larger --eval-symbols or --eval-blocks",
-        )
+        check(self.num_targets > 0 and self.size is not None, _NOTHING)
         assert self.size is not None, "a block was read"
         self.items.finish()
         return LanguageEvaluation(

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlmem.errors import UsageError, check
-from rlmem.experiments.lm.block import Split, Stream
+from rlmem.experiments.lm.block import Split
 from rlmem.experiments.lm.text import Text, TextMetric, TextOptions, not_the_whole
 from rlmem.experiments.lm.text_files import TextDataError, data_path, read_text
-from rlmem.experiments.lm.text_stream import TextStream
 from rlmem.experiments.lm.token_cache import TokenWriter, cache_root, cached_tokens
 from rlmem.experiments.lm.tokeniser import learn_characters, make_encoder
 from rlmem.experiments.lm.vocabulary import Vocabulary
@@ -62,16 +61,6 @@ def open_text(options: Pg19Options) -> Text:
         cache_root(options.cache), "pg19", [book for paths in books.values() for book in paths], build
     )
     return Text(tokens.vocabulary, {split: tokens.arrays[split] for split in _FOLDERS}, notices)
-
-
-def vocabulary(options: Pg19Options) -> Vocabulary:
-    """The training books' characters by code point, behind the unknown one; errors as `open_text`."""
-    return open_text(options).vocabulary
-
-
-def make_streams(options: Pg19Options, split: Split, batch: int, seed: int) -> Stream:
-    """The streams of a split, see `TextStream`; errors as `open_text` and `TextStream`."""
-    return TextStream(open_text(options).splits[split], split, batch, seed)
 
 
 def _find_books(data: Path) -> Books:

@@ -77,7 +77,6 @@ class _TextTask(Protocol):
 
     METRIC: TextMetric
 
-    def make_streams(self, options: Any, split: Split, batch: int, seed: int) -> Stream: ...
     def open_text(self, options: Any) -> Text: ...
 
 
@@ -100,7 +99,10 @@ def _text(options: type[Any], summary: str, module: _TextTask, whole: int) -> La
         size = text.vocabulary.num_symbols
         return Corpus(size, size, text.vocabulary, text.notices)
 
-    return LanguageTask(options, summary, module.METRIC, module.make_streams, open_corpus, Corpus(whole, whole))
+    def make_streams(chosen: Any, split: Split, batch: int, seed: int) -> Stream:
+        return module.open_text(chosen).stream(split, batch, seed)
+
+    return LanguageTask(options, summary, module.METRIC, make_streams, open_corpus, Corpus(whole, whole))
 
 
 LANGUAGE_TASKS: dict[str, LanguageTask] = {

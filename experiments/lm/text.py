@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from rlmem.errors import UsageError
 from rlmem.experiments.lm.block import Split
+from rlmem.experiments.lm.text_stream import TextStream
 from rlmem.experiments.lm.tokeniser import Symbols
 from rlmem.experiments.lm.vocabulary import Vocabulary
 
@@ -43,6 +43,10 @@ class Text:
     splits: Mapping[Split, Symbols]
     notices: tuple[str, ...] = ()
 
+    def stream(self, split: Split, batch: int, seed: int) -> TextStream:
+        """The streams of a split, see `TextStream`."""
+        return TextStream(self.splits[split], self.vocabulary.num_symbols, split, batch, seed)
+
 
 def not_the_whole(options: TextOptions, difference: str) -> tuple[str, ...]:
     """The notice that a corpus is a sample.
@@ -57,18 +61,3 @@ def not_the_whole(options: TextOptions, difference: str) -> tuple[str, ...]:
     if options.whole:
         raise UsageError(f"{difference}, but --whole asks for all of it; give the whole corpus, or --no-whole")
     return (f"{difference}.",)
-
-
-def metric_value(nats: float, metric: TextMetric) -> float:
-    """A text task's score.
-
-    Args:
-        nats: mean negative log-likelihood of a symbol.
-        metric: `bpb` and `bpc` are nats / ln 2, `ppl` is e to the nats (infinite where that is too large a number).
-    """
-    if metric != "ppl":
-        return nats / math.log(2)
-    try:
-        return math.exp(nats)
-    except OverflowError:
-        return math.inf

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rlmem.errors import UsageError, check
 from rlmem.experiments.lm.block import NO_ITEM, Block, Split
+from rlmem.experiments.lm.text_files import TextDataError
 from rlmem.experiments.lm.tokeniser import Symbols
 
 _Places = npt.NDArray[np.int64]
@@ -27,6 +28,7 @@ class TextStream:
 
     Args:
         symbols: (length,) the split.
+        num_symbols: size of the vocabulary.
         split: its name; `train` is endless.
         batch: number of rows.
         seed: of the place where training begins; the other splits do not depend on it.
@@ -35,7 +37,7 @@ class TextStream:
         UsageError: the split is too short for the rows.
     """
 
-    def __init__(self, symbols: Symbols, split: Split, batch: int, seed: int) -> None:
+    def __init__(self, symbols: Symbols, num_symbols: int, split: Split, batch: int, seed: int) -> None:
         check(batch >= 1, f"the batch is {batch} rows, but it must be at least 1")
         num_predictions = len(symbols) - 1
         check(
@@ -43,7 +45,7 @@ class TextStream:
             f"the {split} split has {len(symbols):,} symbols, too few for a batch of {batch:,} rows; "
             "use fewer rows or more data",
         )
-        self._symbols, self._split, self._batch = symbols, split, batch
+        self._symbols, self._num_symbols, self._split, self._batch = symbols, num_symbols, split, batch
         self._is_endless = split == "train"
         rows = np.arange(batch)
         if self._is_endless:
@@ -71,6 +73,7 @@ class TextStream:
 
         Raises:
             UsageError: a block would be longer than the split, or than a row's share of it.
+            TextDataError: a symbol is none of the vocabulary's.
         """
         self._check_length(length)
         if not self._is_endless:
@@ -136,6 +139,12 @@ class TextStream:
         symbols = self._symbols
         inputs = symbols[place % len(symbols)].astype(np.int64)
         targets = symbols[(place + 1) % len(symbols)].astype(np.int64)
+        largest = max(int(inputs.max()), int(targets.max()))
+        if largest >= self._num_symbols:
+            raise TextDataError(
+                f"the {self._split} split has the symbol {largest:,}, but the vocabulary has {self._num_symbols:,} of "
+                "them: its token cache is damaged; delete it (--cache, by default ~/.cache/rlmem), it is made anew"
+            )
         if not self._is_endless:
             inputs, targets = np.where(is_scored, inputs, 0), np.where(is_scored, targets, 0)
         return Block(

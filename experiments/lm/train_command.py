@@ -10,13 +10,15 @@ from rlmem.errors import UsageError, check
 from rlmem.experiments.arguments import Switch, parse, value_of
 from rlmem.experiments.device import decide_machine
 from rlmem.experiments.lm.dry_run import print_dry_run
+from rlmem.experiments.lm.evaluation import check_scored
 from rlmem.experiments.lm.presets import PRESETS, find_preset
 from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS, Corpus
 from rlmem.experiments.lm.train_config import LanguageTrainConfig
-from rlmem.experiments.lm.training_run import LanguageRun, load_weights, make_model, make_trainer
+from rlmem.experiments.lm.training_run import EVALUATION_SEED, LanguageRun, load_weights, make_model
 from rlmem.experiments.run_directory import find_run
 from rlmem.experiments.training_loop import run_to_the_end
+from rlmem.language_model import check_has_slots
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def parse_language_train(argv: Sequence[str]) -> LanguageTrainArguments:
             raise SystemExit(0)
         raise UsageError(f"rlmem lm train needs a task first, such as rlmem lm train {next(iter(LANGUAGE_TASKS))}")
     config = find_preset(task, value_of(rest, "--preset"))
+    check_has_slots(value_of(rest, "--memory"))
     arguments = parse(LanguageTrainArguments, rest, f"lm train {task}", LanguageTrainArguments(config))
     if value_of(rest, "--block") is None or value_of(rest, "--position-reach") is not None:
         return arguments
@@ -140,15 +143,15 @@ def extend(directory: LanguageRunFolder, updates: int | None) -> None:
 
 def _try_out(config: LanguageTrainConfig, corpus: Corpus) -> None:
     """Refuse, before anything is written, what would be refused after."""
+    task, run, block = LANGUAGE_TASKS[config.task], config.run, config.learner.block
+    task.make_streams(config.options, "train", config.learner.batch, run.seed).next_block(block)
+    if run.eval_interval:
+        check_scored(task.make_streams(config.options, "valid", run.eval_rows, EVALUATION_SEED), block, run.eval_blocks)
     model = make_model(config, corpus)
-    make_trainer(config, model).stream.next_block(config.learner.block)
-    if config.run.init is not None:
-        checkpoint = Path(config.run.init)
+    if run.init is not None:
+        checkpoint = Path(run.init)
         LanguageRunFolder(checkpoint.parents[1]).check_same_vocabulary(corpus)
         load_weights(model, checkpoint)
-    if config.run.eval_interval:
-        streams = LANGUAGE_TASKS[config.task].make_streams(config.options, "valid", config.run.eval_rows, 0)
-        streams.next_block(config.learner.block)
 
 
 def _checkpoint_of(init: str | None, root: Path) -> str | None:

@@ -15,19 +15,14 @@ from io import StringIO
 from pathlib import Path
 
 from rlmem.errors import check
-from rlmem.experiments.lm.block import Split, Stream
+from rlmem.experiments.lm.block import Split
 from rlmem.experiments.lm.text import SPLITS, Text, TextMetric, TextOptions, not_the_whole
 from rlmem.experiments.lm.text_files import TextDataError, data_path, first_that_exists, read_lines
-from rlmem.experiments.lm.text_stream import TextStream
 from rlmem.experiments.lm.token_cache import TokenWriter, cache_root, cached_tokens
 from rlmem.experiments.lm.tokeniser import Symbols, learn_words, make_encoder
 from rlmem.experiments.lm.vocabulary import Vocabulary
 
 METRIC: TextMetric = "ppl"
-PAPER_CUTOFFS = (20_000, 60_000)
-"""Baevski & Auli's for this corpus; the paper names their adaptive input and gives no cutoffs."""
-PAPER_DIVIDE_BY = 4.0
-"""Baevski & Auli's: widths 1024, 256 and 64."""
 _WHOLE: dict[Split, int] = {"train": 103_227_021, "valid": 217_646, "test": 245_569}  # words and <eos>
 _HOLDS = "the folder that holds wiki.train.tokens, wiki.valid.tokens and wiki.test.tokens (or .txt), or one text file"
 
@@ -82,16 +77,6 @@ def open_text(options: Wikitext103Options) -> Text:
     tokens = cached_tokens(cache_root(options.cache), name, list(files.values()), build)
     splits: dict[Split, Symbols] = {split: tokens.arrays[split] for split in SPLITS}
     return Text(tokens.vocabulary, splits, _notices(options, files, splits))
-
-
-def vocabulary(options: Wikitext103Options) -> Vocabulary:
-    """The training words by falling frequency; errors as `open_text`."""
-    return open_text(options).vocabulary
-
-
-def make_streams(options: Wikitext103Options, split: Split, batch: int, seed: int) -> Stream:
-    """The streams of a split, see `TextStream`; errors as `open_text` and `TextStream`."""
-    return TextStream(open_text(options).splits[split], split, batch, seed)
 
 
 def _find_files(options: Wikitext103Options) -> dict[Split, Path]:

@@ -10,7 +10,7 @@ import pytest
 
 from rlmem.errors import RlmemError, UsageError
 from rlmem.experiments.lm import enwik8
-from rlmem.experiments.lm.enwik8 import PAPER_OPTIONS, Enwik8Options, make_streams, open_text, vocabulary
+from rlmem.experiments.lm.enwik8 import PAPER_OPTIONS, Enwik8Options, open_text
 from rlmem.experiments.lm.text_files import TextDataError
 from rlmem.experiments.lm.vocabulary import BYTES
 
@@ -42,7 +42,7 @@ def test_the_three_splits(folder: Path, kind: str) -> None:
     else:
         (folder / ("sample" if kind == "other name" else "enwik8")).write_bytes(CONTENT)
     text = open_text(options(data))
-    assert text.vocabulary == vocabulary(options(data)) == BYTES
+    assert text.vocabulary == BYTES
     assert [text.splits[split].tobytes() for split in ("train", "valid", "test")] == [
         CONTENT[:900],
         CONTENT[900:950],
@@ -70,7 +70,7 @@ def test_ninety_million_bytes_to_train_on(folder: Path) -> None:
 
 def test_streams(folder: Path) -> None:
     (folder / "enwik8").write_bytes(CONTENT)
-    stream = make_streams(options(folder), "valid", batch=1, seed=0)
+    stream = open_text(options(folder)).stream("valid", batch=1, seed=0)
     block = stream.next_block(49)
     assert block is not None
     assert bytes(block.inputs[0].tolist()) == CONTENT[900:949]

@@ -128,6 +128,8 @@ def test_weights_of_another_run(lm_run: Path, lm_train: Command, rlmem: Command)
         ("train copy --preset papr", ("the preset 'papr' is unknown for copy", "did you mean 'paper'?")),
         ("tran copy", ("rlmem lm has no command 'tran'", "did you mean 'train'?")),
         ("train copy --memory lstm", ("--memory lstm is a recurrent core",)),
+        ("train enwik8 --memory gru", ("--memory gru is a recurrent core",)),
+        ("train copy --eval-blocks 1", ("nothing is scored", "read more blocks (--eval-blocks")),
         ("train copy --block 0", ("--block is 0", "at least 1")),
         ("train copy --accumulate 17", ("--accumulate 17 is more parts than --batch has rows (16)", "lower it")),
         ("train copy --schedule linear", ("'linear'", "--schedule")),
@@ -223,6 +225,8 @@ def test_another_vocabulary(rlmem: Command, lm_tiny: list[str], here: Path) -> N
     assert rlmem("lm", "train", "pg19", *flags, "--updates", "4").code == 0
     evaluated = rlmem("lm", "eval", "run")
     assert "bits per character" in evaluated.out
+    assert "symbols predicted rightly" in evaluated.out
+    assert "answers" not in evaluated.out
     assert "is not the whole PG-19" in evaluated.out
     (folder / "train" / "1.txt").write_text("the dog sat on the mat. " * 50)
     for words in (("resume", "run"), ("lm", "eval", "run"), ("lm", "report", "run")):
@@ -247,11 +251,11 @@ def test_data_of_a_made_up_task(lm_run: Path, rlmem: Command) -> None:
 def test_diverging_loss(lm_train: Command, rlmem: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     update = LanguageLearner.update
 
-    def diverge(learner: LanguageLearner, block: Any, state: Any, rate: float) -> Any:
+    def diverge(learner: LanguageLearner, block: Any, state: Any, rate: float, cost: float) -> Any:
         if state.next_time[0] >= 10 * 16:
             with torch.no_grad():
                 state.layers[0].hidden[0, -1] = float("nan")
-        return update(learner, block, state, rate)
+        return update(learner, block, state, rate, cost)
 
     monkeypatch.setattr(LanguageLearner, "update", diverge)
     finished = lm_train("run", "--checkpoint-interval", "8")

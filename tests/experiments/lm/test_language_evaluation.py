@@ -85,5 +85,5 @@ def test_dropout_is_off(written_stream: Callable[[Block], Any]) -> None:
 
 def test_nothing_to_score(written_stream: Callable[[Block], Any]) -> None:
     block = replace(written(), item=torch.full((3, LENGTH), NO_ITEM))
-    with pytest.raises(UsageError, match=r"nothing was scored.*larger --eval-symbols or --eval-blocks"):
+    with pytest.raises(UsageError, match=r"nothing is scored.*read more blocks .--eval-blocks"):
         evaluate(make(), written_stream(block), 9)

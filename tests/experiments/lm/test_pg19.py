@@ -9,7 +9,7 @@ import pytest
 
 from rlmem.errors import UsageError
 from rlmem.experiments.lm import pg19
-from rlmem.experiments.lm.pg19 import PAPER_OPTIONS, Pg19Options, make_streams, open_text, vocabulary
+from rlmem.experiments.lm.pg19 import PAPER_OPTIONS, Pg19Options, open_text
 from rlmem.experiments.lm.text_files import TextDataError
 from rlmem.experiments.lm.tokeniser import decode
 
@@ -38,7 +38,6 @@ def options(data: Path) -> Pg19Options:
 def test_the_three_splits(folder: Path) -> None:
     text = open_text(options(folder))
     assert text.vocabulary.symbols == ("<unk>", *sorted(set("Ein Büch\r\nlein.")))
-    assert text.vocabulary == vocabulary(options(folder))
     texts = {split: decode(text.vocabulary, symbols) for split, symbols in text.splits.items()}
     assert texts == {"train": "Ein Büch\r\nlein.", "valid": "Eine <unk>e", "test": "leer".replace("r", "<unk>")}
     assert len(text.splits["valid"]) == 7
@@ -47,9 +46,10 @@ def test_the_three_splits(folder: Path) -> None:
 
 
 def test_streams(folder: Path) -> None:
-    block = make_streams(options(folder), "test", batch=1, seed=0).next_block(3)
+    text = open_text(options(folder))
+    block = text.stream("test", batch=1, seed=0).next_block(3)
     assert block is not None
-    assert decode(vocabulary(options(folder)), block.inputs[0].tolist()) == "lee"
+    assert decode(text.vocabulary, block.inputs[0].tolist()) == "lee"
 
 
 def test_the_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,9 +62,9 @@ def test_the_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_book_makes_the_cache_anew(folder: Path) -> None:
-    assert "Q" not in vocabulary(options(folder)).symbols
+    assert "Q" not in open_text(options(folder)).vocabulary.symbols
     (folder / "train" / "3.txt").write_text("Q")
-    assert "Q" in vocabulary(options(folder)).symbols
+    assert "Q" in open_text(options(folder)).vocabulary.symbols
 
 
 @pytest.mark.parametrize(("name", "offset"), [("train/2.txt", 3), ("test/1.txt", 4)])

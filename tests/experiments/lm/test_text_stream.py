@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rlmem.errors import UsageError
 from rlmem.experiments.lm.block import NO_ITEM, Block, Split
+from rlmem.experiments.lm.text_files import TextDataError
 from rlmem.experiments.lm.text_stream import TextStream
 from rlmem.experiments.lm.tokeniser import Symbols
 
@@ -29,7 +30,7 @@ def read(stream: TextStream, length: int) -> list[Block]:
 
 
 def test_training_goes_round() -> None:
-    stream = TextStream(text(10), "train", 2, seed=0)
+    stream = TextStream(text(10), 10, "train", 2, seed=0)
     blocks = [stream.next_block(4) for _ in range(10)]
     inputs = torch.cat([block.inputs for block in blocks if block], 1)
     first = int(inputs[0, 0])
@@ -47,7 +48,7 @@ def test_training_goes_round() -> None:
 
 def test_the_seed_draws_the_first_place_in_training_alone() -> None:
     def begin(split: Split, seed: int) -> list[int]:
-        block = TextStream(text(1000), split, 3, seed).next_block(5)
+        block = TextStream(text(1000), 1000, split, 3, seed).next_block(5)
         assert block is not None
         return block.inputs[:, 0].tolist()
 
@@ -60,7 +61,7 @@ def test_the_seed_draws_the_first_place_in_training_alone() -> None:
 def test_each_symbol_but_the_first_is_predicted_exactly_once(length: int, batch: int, block: int) -> None:
     rows = min(batch, length - 1)
     block = min(block, (length - 1 + rows - 1) // rows)
-    blocks = read(TextStream(text(length), "test", rows, seed=0), block)
+    blocks = read(TextStream(text(length), length, "test", rows, seed=0), block)
     joined = {one.name: torch.cat([getattr(each, one.name) for each in blocks], 1) for one in fields(Block)}
     is_scored = joined["item"] != NO_ITEM
     assert sorted(joined["targets"][is_scored].tolist()) == list(range(1, length))
@@ -78,11 +79,11 @@ def test_each_symbol_but_the_first_is_predicted_exactly_once(length: int, batch:
 
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_going_on_from_a_saved_place_is_exact(split: Split) -> None:
-    stream = TextStream(text(101), split, 3, seed=4)
+    stream = TextStream(text(101), 101, split, 3, seed=4)
     stream.next_block(7)
     state = {name: tensor.clone() for name, tensor in stream.state().items()}
     rest = [stream.next_block(7) for _ in range(6)]
-    other = TextStream(text(101), split, 3, seed=5)
+    other = TextStream(text(101), 101, split, 3, seed=5)
     other.next_block(2)
     other.load_state(state)
     for expected, block in zip(rest, [other.next_block(7) for _ in range(6)], strict=True):
@@ -93,16 +94,16 @@ def test_going_on_from_a_saved_place_is_exact(split: Split) -> None:
 
 
 def test_a_saved_place_of_other_data() -> None:
-    state = TextStream(text(101), "train", 3, seed=0).state()
+    state = TextStream(text(101), 101, "train", 3, seed=0).state()
     with pytest.raises(UsageError, match="has 100 symbols, but 101 when the checkpoint was made"):
-        TextStream(text(100), "train", 3, seed=0).load_state(state)
+        TextStream(text(100), 100, "train", 3, seed=0).load_state(state)
     with pytest.raises(UsageError, match="the checkpoint has 3 rows of the train split, but this run 4"):
-        TextStream(text(101), "train", 4, seed=0).load_state(state)
+        TextStream(text(101), 101, "train", 4, seed=0).load_state(state)
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_blocks_that_cannot_be(split: Split) -> None:
-    stream = TextStream(text(20), split, 4, seed=0)
+    stream = TextStream(text(20), 20, split, 4, seed=0)
     for length, message in [
         (0, "a block of 0 symbols cannot be"),
         (21, f"a block of 21 symbols is longer than the whole {split} split, which has 20"),
@@ -119,4 +120,12 @@ def test_blocks_that_cannot_be(split: Split) -> None:
 )
 def test_rows_that_cannot_be(length: int, batch: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        TextStream(text(length), "train", batch, seed=0)
+        TextStream(text(length), length, "train", batch, seed=0)
+
+
+def test_a_symbol_that_is_none() -> None:
+    damaged = np.array([0, 1, 2, 9, 3, 4, 5, 6], np.uint8)
+    stream = TextStream(damaged, 7, "test", 1, seed=0)
+    stream.next_block(2)
+    with pytest.raises(TextDataError, match="symbol 9, but the vocabulary has 7 of them: its token cache is damaged"):
+        stream.next_block(2)

@@ -13,7 +13,7 @@ from rlmem.errors import UsageError
 from rlmem.experiments.lm import wikitext103
 from rlmem.experiments.lm.text_files import TextDataError
 from rlmem.experiments.lm.tokeniser import decode
-from rlmem.experiments.lm.wikitext103 import PAPER_OPTIONS, Wikitext103Options, make_streams, open_text, vocabulary
+from rlmem.experiments.lm.wikitext103 import PAPER_OPTIONS, Wikitext103Options, open_text
 
 TRAIN = " \n = Lobster = \n \n the lobster of the <unk> sea . \n"
 VALID = " the lobster of Homarus\n"
@@ -79,9 +79,10 @@ def test_one_file_for_validation_and_test_is_said(folder: Path) -> None:
 
 
 def test_streams(folder: Path) -> None:
-    block = make_streams(options(folder), "valid", batch=2, seed=0).next_block(2)
+    text = open_text(options(folder))
+    block = text.stream("valid", batch=2, seed=0).next_block(2)
     assert block is not None
-    names = vocabulary(options(folder)).symbols
+    names = text.vocabulary.symbols
     assert [[names[symbol] for symbol in row] for row in block.targets.tolist()] == [
         ["lobster", "of"],
         ["<unk>", "<eos>"],
