@@ -142,16 +142,15 @@ def measure_alone(name: str, work: Work) -> dict[str, Any]:
 def print_table(measured_on: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
     """Print the figures for people."""
     print(", ".join(f"{name} {value}" for name, value in measured_on.items() if value is not None))
-    table = Table("", "ms a batch", "peak MiB", "MiB before", "memory size", "tokens/s", "weights")
-    table.columns[0].no_wrap = True
+    table = Table("", "ms a batch", "peak MiB", "memory size", "tokens/s", "weights")
+    table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for name, row in rows.items():
         table.add_row(
             name,
             f"{row['milliseconds_per_batch']:,.0f}",
             f"{row['peak_memory_mib']:,.0f}",
-            f"{row['memory_before_mib']:,.0f}",
             f"{row['memory_size_mean']:,.1f}",
             f"{row['tokens_per_second']:,.0f}",
             f"{row['parameters']:,}",
