@@ -19,7 +19,6 @@ from rlmem.experiments.device import Device, DeviceChoice, choose_device
 from rlmem.experiments.lm.evaluation import LanguageEvaluation
 from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS, Metric, in_unit, unit_of
-from rlmem.experiments.lm.text import TextOptions
 from rlmem.experiments.lm.train_config import LanguageTrainConfig
 from rlmem.experiments.lm.training_run import EVALUATION_SEED, EvaluatedSplit, evaluate_split
 from rlmem.experiments.run_directory import find_run
@@ -85,14 +84,7 @@ def as_asked(config: LanguageTrainConfig, rows: int | None, blocks: int, data: s
         UsageError: the task reads no text.
     """
     run = replace(config.run, eval_rows=rows or config.run.eval_rows, eval_blocks=blocks)
-    options: Any = config.options
-    if data is not None:
-        check(
-            isinstance(options, TextOptions),
-            f"--data is the place of a text, but {config.task} makes its data up; leave it out",
-        )
-        options = replace(options, data=data)
-    return replace(config, run=run, options=options)
+    return replace(config.with_data(data), run=run)
 
 
 def evaluate_checkpoint(

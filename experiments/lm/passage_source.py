@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from rlmem.errors import RlmemError, UsageError, check
+from rlmem.errors import UsageError, check
 from rlmem.experiments.lm import collision, collision_easy
 from rlmem.experiments.lm.block import NO_ITEM, Block, Stream
 from rlmem.experiments.lm.passage import NO_TARGET, Passage, Spelling
@@ -17,9 +15,6 @@ from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS
 from rlmem.experiments.lm.text import TextOptions
 from rlmem.experiments.lm.text_files import read_text
-from rlmem.experiments.lm.train_config import LanguageTrainConfig
-from rlmem.experiments.lm.vocabulary import Vocabulary
-from rlmem.experiments.train_config import ConfigError
 
 _SKIPPED_AT_ONCE = 1024
 _READ_AT_ONCE = 64
@@ -41,11 +36,7 @@ def run_spelling(run: LanguageRunFolder) -> Spelling:
         vocabulary = LANGUAGE_TASKS[config.task].open_corpus(config.options).vocabulary
         assert vocabulary is not None, "a corpus that was opened has a vocabulary"
         return Spelling(vocabulary, target_names)
-    file = run.path / "vocabulary.json"
-    try:
-        return Spelling(Vocabulary.from_json(json.loads(file.read_text(encoding="utf-8"))))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RlmemError) as error:
-        raise ConfigError(f"{file} is no whole vocabulary ({error}); train the run anew") from error
+    return Spelling(run.vocabulary())
 
 
 def split_passage(
@@ -72,7 +63,7 @@ def split_passage(
     Raises:
         UsageError: the data is not there, is not what the run was trained on, or ends before `start`.
     """
-    config = with_data(run.config, data)
+    config = run.config.with_data(data)
     task = LANGUAGE_TASKS[config.task]
     if isinstance(config.options, TextOptions):
         run.check_same_vocabulary(task.open_corpus(config.options))
@@ -144,17 +135,3 @@ def file_text(path: str) -> str:
     """
     check(Path(path).is_file(), f"--prompt-file {path} is no file; give one that holds the text to read")
     return "".join(read_text(Path(path)))
-
-
-def with_data(config: LanguageTrainConfig, data: str | None) -> LanguageTrainConfig:
-    """A run's configuration with its text elsewhere.
-
-    Raises:
-        UsageError: the run's data is made up.
-    """
-    if data is None:
-        return config
-    options = config.options
-    if not isinstance(options, TextOptions):
-        raise UsageError(f"--data is the place of a text, but {config.task} makes its data up; leave it out")
-    return replace(config, options=replace(options, data=data))

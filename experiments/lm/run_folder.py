@@ -36,6 +36,18 @@ class LanguageRunFolder(RunFolder[LanguageTrainConfig]):
             write_json(path / "vocabulary.json", corpus.vocabulary.to_json())
         return cls(path)
 
+    def vocabulary(self) -> Vocabulary:
+        """What the run was trained on.
+
+        Raises:
+            ConfigError: it is missing or damaged.
+        """
+        file = self.path / "vocabulary.json"
+        try:
+            return Vocabulary.from_json(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, json.JSONDecodeError, UnicodeDecodeError, RlmemError) as error:
+            raise ConfigError(f"{file} is no whole vocabulary ({error}); train the run anew") from error
+
     def check_same_vocabulary(self, corpus: Corpus) -> None:
         """Refuse data whose symbols stand for something else than those that the run was trained on.
 
@@ -43,11 +55,5 @@ class LanguageRunFolder(RunFolder[LanguageTrainConfig]):
             UsageError: the vocabularies differ.
             ConfigError: the run's is missing or damaged.
         """
-        if corpus.vocabulary is None:
-            return
-        file = self.path / "vocabulary.json"
-        try:
-            saved = Vocabulary.from_json(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError, UnicodeDecodeError, RlmemError) as error:
-            raise ConfigError(f"{file} is no whole vocabulary ({error}); train the run anew") from error
-        corpus.vocabulary.check_same(saved)
+        if corpus.vocabulary is not None:
+            corpus.vocabulary.check_same(self.vocabulary())

@@ -11,6 +11,7 @@ import tyro
 from rlmem.errors import check, flag
 from rlmem.experiments.lm.copy_task import CopyOptions
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS
+from rlmem.experiments.lm.text import TextOptions
 from rlmem.experiments.run_directory import LANGUAGE_MODEL
 from rlmem.experiments.train_config import ConfigError, check_keys, read_section
 from rlmem.language_model import VocabularyConfig
@@ -156,6 +157,24 @@ class LanguageTrainConfig:
     """Symbols to vectors and back."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """Sizes and memory."""
+
+    def with_data(self, data: str | None) -> LanguageTrainConfig:
+        """The same with its text elsewhere.
+
+        Args:
+            data: where the text is; None: where it was.
+
+        Raises:
+            UsageError: the task's data is made up.
+        """
+        if data is None:
+            return self
+        options: Any = self.options
+        check(
+            isinstance(options, TextOptions),
+            f"--data is the place of a text, but {self.task} makes its data up; leave it out",
+        )
+        return dataclasses.replace(self, options=dataclasses.replace(options, data=data))
 
     def to_json(self) -> dict[str, Any]:
         """The JSON-able form that `from_json` reads."""
