@@ -12,6 +12,7 @@ from matplotlib.ticker import ScalarFormatter, SymmetricalLogLocator
 
 from rlmem.experiments.comparison_plan import KINDS
 from rlmem.experiments.comparison_score import Score, score_of
+from rlmem.experiments.point_labels import PointLabel, label_points
 
 # Okabe and Ito's colours, and markers for those who print without colour
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -32,7 +33,7 @@ def comparison_figure(comparison: Mapping[str, Any], *, log_x: bool = False) -> 
     points, curves = figure.subplots(1, 2, width_ratios=(3, 2))
     figure.suptitle(comparison["name"], fontsize=10)
     finished = [run for run in comparison["runs"] if run["status"] == "finished"]
-    _draw_points(points, finished, score)
+    labels = _draw_points(points, finished, score)
     _draw_players(points, comparison["players"], score)
     points.margins(x=0.07)  # room for the labels
     points.set(xlabel="average memory size (steps)", ylabel=score.label)
@@ -44,10 +45,13 @@ def comparison_figure(comparison: Mapping[str, Any], *, log_x: bool = False) -> 
     points.grid(alpha=0.3)
     points.legend(fontsize=7, loc="best")
     _draw_curves(curves, finished, score)
+    label_points(points, labels)
     return figure
 
 
-def _draw_points(axes: Axes, runs: Sequence[Mapping[str, Any]], score: Score) -> None:
+def _draw_points(axes: Axes, runs: Sequence[Mapping[str, Any]], score: Score) -> list[PointLabel]:
+    """Draw the points; returns what to write beside them."""
+    labels: list[PointLabel] = []
     for kind in _kinds(runs):
         own = [run for run in runs if run["kind"] == kind]
         has_sizes = len({run["size"] for run in own}) > 1
@@ -59,16 +63,12 @@ def _draw_points(axes: Axes, runs: Sequence[Mapping[str, Any]], score: Score) ->
             sizes, values, yerr=np.abs(ends.T - values), fmt=marker, color=colour, markersize=6, elinewidth=1,
             capsize=2, label=kind.replace("_", " ") + (", labelled with L" if has_sizes else ""),
         )  # fmt: skip
-        for run, size, value in zip(own, sizes, values, strict=True):
-            if has_sizes:
-                axes.annotate(
-                    str(run["size"]),
-                    (size, value),
-                    xytext=(5, -10),
-                    textcoords="offset points",
-                    fontsize=7,
-                    color=colour,
-                )
+        if has_sizes:
+            labels += [
+                PointLabel(size, value, str(run["size"]), colour)
+                for run, size, value in zip(own, sizes, values, strict=True)
+            ]
+    return labels
 
 
 def _draw_players(axes: Axes, players: Mapping[str, Any], score: Score) -> None:

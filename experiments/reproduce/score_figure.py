@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from rlmem.experiments.comparison_figure import style_of
+from rlmem.experiments.point_labels import PointLabel, label_points
 from rlmem.experiments.reproduce.model_score import ModelScore
 from rlmem.experiments.reproduce.paper import PaperResult
 from rlmem.experiments.reproduce.records import Record
@@ -36,9 +37,10 @@ def score_figure(records: Sequence[Record], score: ModelScore, title: str) -> Fi
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     points, curves = figure.subplots(1, 2, width_ratios=(3, 2))
     figure.suptitle(title, fontsize=10)
+    labels: list[PointLabel] = []
     for kind in dict.fromkeys(record["kind"] for record in records):
         own = [record for record in records if record["kind"] == kind]
-        _draw_points(points, own, kind, score)
+        labels += _draw_points(points, own, kind, score)
         _draw_curves(curves, own, kind, score)
     _draw_chance(points, records, score)
     points.set_xscale("log")
@@ -54,6 +56,7 @@ def score_figure(records: Sequence[Record], score: ModelScore, title: str) -> Fi
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=7, loc="best")
+    label_points(points, labels)
     return figure
 
 
@@ -90,7 +93,7 @@ def score_summary(records: Sequence[Record], score: ModelScore) -> str:
 
 
 def _row(record: Record, score: ModelScore, paper: PaperResult) -> list[str]:
-    name = NAMES[record["kind"]] + (f", {record['label']}" if record["label"] else "")
+    name = _and_label(NAMES[record["kind"]], record)
     counterpart = record["counterpart"]
     theirs = [_NONE, _NONE] if counterpart is None else [counterpart, f"{paper.row(counterpart).score:g}"]
     if record["status"] == "failed":
@@ -101,28 +104,38 @@ def _row(record: Record, score: ModelScore, paper: PaperResult) -> list[str]:
     return [*own, *theirs]
 
 
-def _draw_points(axes: Axes, records: Sequence[Record], kind: str, score: ModelScore) -> None:
+def _and_label(name: str, record: Record) -> str:
+    """A name, and what else a run is named by."""
+    label: str = record["label"].replace("alpha", "α ")
+    return f"{name}, {label}" if label else name
+
+
+def _draw_points(axes: Axes, records: Sequence[Record], kind: str, score: ModelScore) -> list[PointLabel]:
+    """Draw the points; returns what to write beside them."""
     colour, marker = style_of(kind)
     sizes = [max(record["evaluation"]["memory_size_mean"], 0.5) for record in records]
     values = [score.of(record["evaluation"]) for record in records]
     axes.plot(sizes, values, linestyle="", marker=marker, color=colour, label=f"{NAMES[kind]}, labelled with L")
-    for record, size, value in zip(records, sizes, values, strict=True):
-        label = f"{record['size']:,}" + (f", {record['label']}" if record["label"] else "")
-        axes.annotate(label, (size, value), xytext=(5, -10), textcoords="offset points", fontsize=7, color=colour)
+    return [
+        PointLabel(size, value, _and_label(f"{record['size']:,}", record), colour)
+        for record, size, value in zip(records, sizes, values, strict=True)
+    ]
 
 
 def _draw_curves(axes: Axes, records: Sequence[Record], kind: str, score: ModelScore) -> None:
     """The larger L, the darker the line."""
     colour, _ = style_of(kind)
     ordered = sorted(records, key=lambda record: (record["size"], record["seed"]))
+    has_seeds = len({record["seed"] for record in records}) > 1
     for rank, record in enumerate(ordered, start=1):
+        seed = f", seed {record['seed']}" if has_seeds else ""
         curve: dict[str, Any] = record["curve"]
         pairs = zip(curve["step"], curve.get(score.logged, ()), strict=False)
         known = [(step, score.convert(value)) for step, value in pairs if value is not None]
         if known:
             axes.plot(
                 *zip(*known, strict=True), color=colour, alpha=0.25 + 0.75 * rank / len(ordered), linewidth=1.2,
-                label=f"{NAMES[kind]}, L {record['size']:,}, seed {record['seed']}",
+                label=_and_label(f"{NAMES[kind]}, L {record['size']:,}", record) + seed,
             )  # fmt: skip
 
 

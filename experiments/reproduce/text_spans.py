@@ -154,8 +154,8 @@ def spans_figure(rows: list[tuple[str, TextTrace, int]], title: str) -> Figure:
     longest: dict[int, float] = {}
     for (_, _, layer), (_, values) in zip(rows, cells, strict=True):
         longest[layer] = max(longest.get(layer, 1e-6), *values)
-    heights = [num_rows(text, _WIDTH) for text, _ in cells]
-    figure = Figure(figsize=(11, 0.9 + 0.24 * sum(heights) + 0.12 * len(rows)), layout="constrained")
+    heights = [max(num_rows(text, _WIDTH), 2.5) for text, _ in cells]  # a label has two lines
+    figure = Figure(figsize=(11, 0.5 + 0.15 * sum(heights) + 0.06 * len(rows)), layout="constrained")
     figure.suptitle(title, fontsize=10)
     axes = figure.subplots(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
     mesh: Any = None
