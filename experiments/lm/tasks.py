@@ -26,7 +26,7 @@ class Corpus:
         num_targets: classes to be predicted.
         vocabulary: the symbols' names, to be saved with the run; None of a corpus that was not opened.
         notices: what must be said beside any result.
-        chance: share of the answers that the best guess without memory gets right, where that is known.
+        chance: share of the answers that a guess without memory gets right, where that is known.
     """
 
     num_symbols: int

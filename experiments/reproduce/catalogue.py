@@ -25,8 +25,8 @@ def find_artefact(id: str) -> Artefact:
         UsageError: there is none.
     """
     if id not in ARTEFACTS:
-        near = get_close_matches(id, ARTEFACTS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = [one for one in ARTEFACTS if id and one.startswith(id)] or get_close_matches(id, ARTEFACTS, n=1)
+        hint = f"did you mean {' or '.join(map(repr, near[:2]))}? " if near else ""
         raise UsageError(
             f"the paper's {id!r} is not among what can be reproduced; {hint}choose one of {', '.join(ARTEFACTS)}"
         )

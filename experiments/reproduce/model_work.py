@@ -142,7 +142,8 @@ def print_plan(plan: Plan) -> None:
         state = "done" if run and is_done(run) else f"{done:,} updates done" if done else "new"
         print(f"{shlex.join(['rlmem', *words])}\n{shlex.join(['rlmem', *evaluate_words(path)])}")
         print(f"    {updates:,} updates, {symbols:,} symbols, {state}")
-    print(f"{len(plan.models)} runs, {total:,} updates, {left:,} of them to do")
+    runs = "1 run" if len(plan.models) == 1 else f"{len(plan.models)} runs"
+    print(f"{runs}, {total:,} updates, {left:,} of them to do")
 
 
 def _open_corpora(plan: Plan) -> list[str]:

@@ -71,7 +71,7 @@ def draw_edited_passage(material: Material) -> Drawn:
         table=_edit_table(chosen, spans),
         figure=spans_figure(
             [(f"({letter})", trace, chosen.layer) for letter, trace in zip("abc", traces, strict=True)],
-            f"{material.title}, layer {chosen.layer + 1}",
+            f"{material.title}; here {chosen.word!r}, in layer {chosen.layer + 1}",
         ),
         details={"word": chosen.word, "layer": chosen.layer, "passage": passage.text(), "spans": spans},
     )

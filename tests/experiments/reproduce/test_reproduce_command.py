@@ -150,6 +150,7 @@ def test_analyses_of_text(reproduce: Command, here: Path, text: str, id: str) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["figure-4"], "did you mean 'figure-4-left' or 'figure-4-right'? choose one of"),
         (["figure-4-lefft"], "did you mean 'figure-4-left'? choose one of"),
         (["figure-8"], "the paper's 'figure-8' is not among what can be reproduced"),
         (["table-1", "--jobs", "0"], "--jobs is 0, but it must be at least 1"),
