@@ -4,7 +4,8 @@ ParlAI's task `light_dialog` downloads them as a pickle, `light_data.pkl`: a lis
 lists of equal length for what was said, shown and done in each turn. A pickle runs code when it is read, so it is read
 here as JSON, which `json.dump(pickle.load(...), ...)` makes of it. Of each dialogue these are read:
 
-    agents    list of {"name": ...}, who takes turns, the first one first
+    agents    list of {"name": ...}
+    character list of names, one a turn: whose turn it is; where it is missing, agents take turns, the first one first
     setting   {"name": ...}, the place
     speech    list, one a turn: text, or null
     emote     list, one a turn: a gesture such as "laugh", or null
@@ -20,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,8 @@ def read_light(path: str, num_characters: int, num_places: int) -> Light:
         agents, place, turns = _dialogue(path, number, dialogue)
         characters.update(filter(None, agents))
         places.update(filter(None, [place]))
-        for speaker, turn in zip(cycle(agents), turns, strict=False):
-            utterances[_SPLITS[number % len(_SPLITS)]].update(dict.fromkeys(_lines(speaker, *turn)))
+        for turn in turns:
+            utterances[_SPLITS[number % len(_SPLITS)]].update(dict.fromkeys(_lines(*turn)))
     for split, lines in utterances.items():
         check(bool(lines), f"{path} has no utterances for the {split} data; 20 dialogues or more make three splits")
     lists = {split: tuple(lines) for split, lines in utterances.items()}
@@ -109,14 +110,17 @@ def _load(path: str) -> list[Any]:
     return list(dialogues)
 
 
-def _dialogue(path: str, number: int, dialogue: Any) -> tuple[list[str], str, list[tuple[str, str, str]]]:
-    """Names of who takes turns and of the place, empty where they do not fit, and the turns, cleaned."""
+def _dialogue(path: str, number: int, dialogue: Any) -> tuple[list[str], str, list[tuple[str, str, str, str]]]:
+    """Names of who is there and of the place, empty where they do not fit; and the turns, cleaned: whose, and what."""
     try:
         agents = [_name(agent["name"]) for agent in dialogue["agents"]]
         place = _name(dialogue["setting"]["name"])
         columns = [[_clean(text) for text in dialogue[name]] for name in _TURNS]
-        turns = list(zip(*columns, strict=True))
-    except (KeyError, TypeError, ValueError) as error:
+        speakers = [_name(name) for name in dialogue.get("character", ())]
+        if "character" not in dialogue and agents:
+            speakers = list(islice(cycle(agents), len(columns[0])))
+        turns = list(zip(speakers, *columns, strict=True)) if agents else []
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         keys = ", ".join(map(str, dialogue)) if isinstance(dialogue, dict) else "none"
         raise UsageError(
             f"{path}: dialogue {number} is not as expected ({type(error).__name__}: {error}; its keys: {keys}); "

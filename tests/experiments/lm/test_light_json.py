@@ -74,6 +74,19 @@ def test_names_and_utterances(path: str) -> None:
         assert not any("is here ." in line or "can you tell" in line for line in lines)
 
 
+def test_whose_turn_it_is_may_be_said(tmp_path: Path) -> None:
+    file = tmp_path / "light_data.json"
+    names = ["The Miller", "the miller", "A Maid", "maid", "Miller"]
+    file.write_text(json.dumps([{**dialogue(number), "character": names} for number in range(20)]))
+    lines = read_light(str(file), 1, 1).utterances["train"]
+    assert 'the miller says , " hello there , 7 ! "' in lines
+    assert "the miller : laugh ." in lines
+    assert "the maid : get goblet 7 ." in lines
+    file.write_text(json.dumps([{**dialogue(0), "character": names[:4]}]))
+    with pytest.raises(UsageError, match="dialogue 0 is not as expected"):
+        read_light(str(file), 1, 1)
+
+
 def test_names_that_would_not_fit_are_left_out(path: str) -> None:
     with pytest.raises(UsageError, match="names 3 characters of at most 3 words, but --num-characters is 5"):
         read_light(path, 5, 2)
