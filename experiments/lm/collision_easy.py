@@ -111,7 +111,7 @@ class CollisionEasySource:
         return chunk, np.concatenate([flight, ages, quadrants[-_KEPT:]])
 
     def _fly(self, rng: np.random.Generator, flight: Floats) -> tuple[Ints, Floats]:
-        """The next steps' cells, (step, 4), and the flight after them; one in the middle leaves the long one waiting."""
+        """The next steps' cells, (step, 4), and the flight after them; one in the middle lets the long one wait."""
         if self._crowded and rng.random() < self._crowded:
             cells, _ = self._middle.fly(rng, self._middle.start(rng), _STEPS)
             return cells + self._options.grid // 2 - 1, flight
