@@ -55,14 +55,19 @@ def _small(task: str, options: object, max_span: int, fraction: float) -> Langua
     return LanguageTrainConfig(task, "small", options, _SMALL_RUN, _SMALL_LEARNER, EmbeddingConfig(), model)
 
 
-def _small_instruction() -> LanguageTrainConfig:
-    """Looking up is learned from short stories, with all of memory; then memory begins to cost something."""
-    plain = _small("instruction", instruction.InstructionOptions(short_stories=0.5), 640, 0.9)
+# Where something must be found by what stood beside it, the first layer has to bring neighbours together. It learns
+# that many times sooner where it begins with a few steps of memory: among hundreds, a neighbour's share of the
+# attention, and with it the gradient, is next to nothing. Only then is memory worth something, and begins to cost.
+_FEW_STEPS = 0.02
+
+
+def _small_searching(task: str, options: object, max_span: int, reach: int) -> LanguageTrainConfig:
+    plain = _small(task, options, max_span, 0.9)
     return replace(
         plain,
-        run=replace(plain.run, updates=5000),
-        learner=replace(plain.learner, learning_rate=2e-3, span_cost=3e-6, span_cost_delay=1500),
-        model=replace(plain.model, heads=2),
+        run=replace(plain.run, updates=2500),
+        learner=replace(plain.learner, learning_rate=2e-3, span_cost=3e-6, span_cost_delay=1200),
+        model=replace(plain.model, glorot=True, position_reach=reach, initial_span_fraction=(_FEW_STEPS, 0.9)),
     )
 
 
@@ -141,9 +146,15 @@ PRESETS: dict[str, dict[str, LanguageTrainConfig]] = {
     "copy": {"small": _small("copy", copy_task.CopyOptions(), 512, 0.9), "paper": _COPY},
     "collision": {"small": _small("collision", collision.CollisionOptions(), 2048, 0.25), "paper": _COLLISION},
     "collision-easy": {
-        "small": _small("collision-easy", collision_easy.CollisionEasyOptions(), 1024, 0.5), "paper": _COLLISION_EASY
+        "small": _small_searching(
+            "collision-easy", collision_easy.CollisionEasyOptions(grid=4, crowded=0.3), 512, 256
+        ),
+        "paper": _COLLISION_EASY,
     },
-    "instruction": {"small": _small_instruction(), "paper": _INSTRUCTION},
+    "instruction": {
+        "small": _small_searching("instruction", instruction.InstructionOptions(short_stories=0.5), 640, 128),
+        "paper": _INSTRUCTION,
+    },
     "enwik8": {"small": _small_text("enwik8", enwik8.Enwik8Options(), EmbeddingConfig()), "paper": _ENWIK8},
     "pg19": {"small": _small_text("pg19", pg19.Pg19Options(), EmbeddingConfig()), "paper": _PG19},
     "wikitext103": {"small": _small_wikitext(), "paper": _WIKITEXT},
