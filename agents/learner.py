@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,9 +15,10 @@ from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.losses import a2c_policy_loss, ppo_policy_loss
 from rlmem.agents.optimizer import make_optimizer
 from rlmem.agents.rollout import Rollout
+from rlmem.agents.row_threads import RowThreads
 from rlmem.errors import RlmemError
 
-_ROWS_AT_ONCE = 16  # rows whose activations fit the cache of one core; more are run in turn, gradients summed
+_ROWS_AT_ONCE = 8  # rows whose activations fit the cache of one core; fewer where threads would have none
 
 
 class DivergedError(RlmemError):
@@ -40,6 +42,9 @@ class Learner:
         self.policy, self.config, self.generator = policy, config, generator
         self.optimizer = make_optimizer(policy, config)
         self.is_span_learning = False
+        self._learned = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+        is_random = policy.config.dropout > 0 or policy.config.attention_dropout > 0
+        self._threads = RowThreads(1 if is_random else None)  # drawn in the rows' order
 
     def update(self, rollout: Rollout, *, success_rate: float | None, progress: float) -> dict[str, float]:
         """Learn from one window.
@@ -82,20 +87,12 @@ class Learner:
         """One optimiser step on some rows, (rows,) int64; returns the metrics' means over them."""
         rows = rows.to(batch.action.device)
         batch = replace(batch, window=self.policy.core.with_memory_dropout(batch.window, self.generator))
-        self.optimizer.zero_grad(set_to_none=True)
-        parts: list[dict[str, Tensor]] = []
-        for chunk in rows.split(len(rows) if rows.is_cuda else _ROWS_AT_ONCE):
-            share = len(chunk) / len(rows)
-            loss, metrics = self._loss(batch, chunk, alpha)
-            if not torch.isfinite(loss):
-                named = ", ".join(f"{name} {value.item():.3g}" for name, value in metrics.items())
-                raise DivergedError(
-                    f"the loss became {loss.item()} ({named}); resume from the last checkpoint with a lower "
-                    "--learning-rate"
-                )
-            (loss * share).backward()
-            parts.append({name: value.detach() * share for name, value in metrics.items()})
-        metrics = {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+        share = -(-len(rows) // torch.get_num_threads())
+        chunks = rows.split(len(rows) if rows.is_cuda else min(share, _ROWS_AT_ONCE))
+        parts = self._threads.map(lambda chunk: self._gradients(batch, chunk, alpha, len(chunk) / len(rows)), chunks)
+        for index, parameter in enumerate(self._learned):
+            parameter.grad = _total([gradients[index] for gradients, _ in parts])
+        metrics = {name: torch.stack([part[name] for _, part in parts]).sum() for name in parts[0][1]}
         grad_norm = clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
         if not torch.isfinite(grad_norm):
             raise DivergedError(
@@ -105,6 +102,19 @@ class Learner:
         metrics["train/grad_norm"] = grad_norm
         self.optimizer.step()
         return metrics
+
+    def _gradients(
+        self, batch: Batch, rows: Tensor, alpha: float, share: float
+    ) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
+        """What some rows, which are a share of the minibatch, add to its gradients and metrics."""
+        loss, metrics = self._loss(batch, rows, alpha)
+        if not torch.isfinite(loss):
+            named = ", ".join(f"{name} {value.item():.3g}" for name, value in metrics.items())
+            raise DivergedError(
+                f"the loss became {loss.item()} ({named}); resume from the last checkpoint with a lower --learning-rate"
+            )
+        gradients = torch.autograd.grad(loss * share, self._learned, allow_unused=True)
+        return gradients, {name: value.detach() * share for name, value in metrics.items()}
 
     def _loss(self, batch: Batch, rows: Tensor, alpha: float) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of some rows, a mean over their steps, and its parts."""
@@ -136,6 +146,12 @@ class Learner:
         for group in self.optimizer.param_groups:
             is_learning = self.is_span_learning or not group["is_span"]
             group["lr"] = self.config.learning_rate * group["scale"] * factor * is_learning
+
+
+def _total(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of gradients, in their order; None counts as 0, and there is none if all are None."""
+    given = [part for part in parts if part is not None]
+    return torch.stack(given).sum(0) if given else None
 
 
 def cost_gate(success_rate: float | None, low: float, high: float) -> float:

@@ -181,9 +181,11 @@ class ExpireSpanMemory(Memory):
         if torch.is_autocast_enabled(normed.device.type):
             with torch.autocast(normed.device.type, enabled=False):
                 return self.spans(normed.float())
-        inputs = normed if self.features is None else self.features(normed)
-        logit = torch.nn.functional.linear(inputs, self.weight[None], self.bias[None]).squeeze(-1)
-        return self.max_span * torch.sigmoid(logit / self.pre_divisor)
+        inputs, scale = normed, 1 / self.pre_divisor
+        if self.features is not None:
+            inputs, scale = self.features(normed), self.features.scale / self.pre_divisor
+        logit = torch.nn.functional.linear(inputs, self.weight[None] * scale, self.bias[None] / self.pre_divisor)
+        return self.max_span * torch.sigmoid(logit).squeeze(-1)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""

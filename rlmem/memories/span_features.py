@@ -24,6 +24,9 @@ class RandomFeatures(nn.Module):
         model: width of a state.
         num_features: >= 1; the product's error falls with its root.
 
+    Attributes:
+        scale: of the features; who has a weight for each scales the few weights.
+
     Source: Rahimi and Recht 2007, "Random features for large-scale kernel machines"; their use for spans is ours.
     """
 
@@ -34,6 +37,6 @@ class RandomFeatures(nn.Module):
         self.register_buffer("phase", torch.rand(num_features) * 2 * math.pi)
 
     def forward(self, normed: Tensor) -> Tensor:
-        """The features (..., num_features) of normed states (..., model)."""
+        """The features (..., num_features) of normed states (..., model), each still to be multiplied by `scale`."""
         projection, phase = self.get_buffer("projection"), self.get_buffer("phase")
-        return torch.cos(torch.nn.functional.linear(normed, projection, phase)) * self.scale
+        return torch.cos(torch.nn.functional.linear(normed, projection, phase))

@@ -298,6 +298,19 @@ def test_rows_beyond_what_fits_the_cache_are_run_in_turn(
         torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-5)
 
 
+def test_two_threads_learn_what_one_does_and_the_same_every_time(policy: ActorCritic, rollout: Rollout) -> None:
+    found = []
+    for threads in (1, 2, 2):
+        torch.set_num_threads(threads)
+        learner = learner_of(policy, algorithm="a2c")
+        metrics = update(learner, rollout)
+        torch.set_num_threads(1)
+        found.append((metrics, gradients(learner.policy)))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[1][1], found[2][1], rtol=0, atol=0)
+
+
 def test_spans_wait_until_memory_first_costs_something_and_learn_ever_after(
     policy: ActorCritic, rollout: Rollout
 ) -> None:

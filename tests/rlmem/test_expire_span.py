@@ -179,7 +179,7 @@ def test_random_features_are_a_gaussian_kernel() -> None:
     torch.manual_seed(0)
     features = RandomFeatures(64, 20_000)
     states = torch.nn.functional.layer_norm(torch.randn(5, 64) * 3 + torch.randn(64) * 5, (64,))
-    products = features(states) @ features(states).t()
+    products = features.scale**2 * features(states) @ features(states).t()
     torch.testing.assert_close(products, torch.exp(-(torch.cdist(states, states) ** 2) / 8), rtol=0, atol=0.04)
 
 
