@@ -103,7 +103,7 @@ def joined_cluster(address: str, folder: Path, threads: int, gpus: int) -> Itera
             needed = f"{threads} CPU cores" + (f" and {gpus} GPU" if gpus else "")
             raise UsageError(f"--cluster {address}: no machine of it has the {needed} that a run takes; add one")
         _check_machines(ray, premise, nodes)
-        machines = [node["NodeManagerAddress"] for node in nodes]
+        machines = sorted(node["NodeManagerAddress"] for node in nodes)
         yield Cluster(ray, premise, machines, sum(_places(node, threads, gpus) for node in nodes))
     finally:
         token_file.unlink(missing_ok=True)

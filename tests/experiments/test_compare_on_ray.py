@@ -12,11 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rlmem.experiments import ray_address
 from rlmem.experiments.cli import main
 from rlmem.experiments.ray_cluster import Premise
 
@@ -30,13 +32,12 @@ NAMES = ["expire_span-L6-s1", "expire_span-L6-s2"]
 RUNS = Path("runs/fig")
 FLAGS = (
     "--num-envs 4 --num-steps 8 --model 16 --feedforward 16 --ramp 2 --max-length 6 --max-episode-steps 20 "
-    "--num-minibatches 2 --log-interval 640 --checkpoint-interval 320 --eval-interval 3200 --eval-episodes 4 "
-    "--no-eval-images"
+    "--num-minibatches 2 --log-interval 640 --checkpoint-interval 320 --eval-interval 0"
 )
 
 
 def words(*more: str) -> list[str]:
-    given = "--kinds expire_span:6 --seeds 1 2 --total-timesteps 6400 --episodes 10 --out fig"
+    given = "--kinds expire_span:6 --seeds 1 2 --total-timesteps 3200 --episodes 4 --out fig"
     return ["compare", "corridor", *given.split(), *more, "--", *FLAGS.split()]
 
 
@@ -47,7 +48,7 @@ def cluster() -> Iterator[Any]:
 
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path is short
     head = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.2", "temp_dir": folder}
-    made = Cluster(initialize_head=True, head_node_args={**head, "object_store_memory": 80_000_000})
+    made: Any = Cluster(initialize_head=True, head_node_args={**head, "object_store_memory": 80_000_000})
     made.add_node(num_cpus=1, node_ip_address="127.0.0.3", object_store_memory=80_000_000)
     yield made
     made.shutdown()
@@ -77,54 +78,114 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> No
         time.sleep(0.01)
 
 
-def has_saved(name: str) -> bool:
-    return any((RUNS / name / "checkpoints").glob("step_*"))
+def halt(name: str, process: subprocess.Popen[str]) -> int:
+    """The process of a run that has saved and has not ended, halted, so that what is done to it comes in time."""
+    wait_for(lambda: any((RUNS / name / "checkpoints").glob("step_*")), process)
+    halted = process_of(name)
+    assert halted is not None, "the run ended before it could be halted"
+    os.kill(halted, signal.SIGSTOP)
+    return halted
 
 
-def node_of(cluster: Any, process: int) -> Any:
-    """The node whose raylet started the worker that started a run's process."""
-    worker, raylet = (int(parent) for parent in _ancestors(process))
-    (node,) = [node for node in cluster.list_all_nodes() if raylet in _raylets(node)]
-    return worker, node
+def parent_of(process: int) -> int:
+    words = ["ps", "-o", "ppid=", "-p", str(process)]
+    return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
-def _ancestors(process: int) -> Iterator[str]:
-    for _ in range(2):
-        words = ["ps", "-o", "ppid=", "-p", str(process)]
-        parent = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-        yield parent
-        process = int(parent)
-
-
-def _raylets(node: Any) -> list[int]:
-    return [one.process.pid for one in node.all_processes["raylet"]]
-
-
-def test_runs_that_lose_their_workers_and_a_machine_end_as_if_they_had_not(
-    here: Path, cluster: Any, expected: Path, rlmem_process: Start
-) -> None:
-    process = rlmem_process(*words("--cluster", cluster.address))
-    wait_for(lambda: all(map(has_saved, NAMES)), process)  # both nodes at work
-    killed = process_of(NAMES[0])
-    assert killed is not None, "the kill came after the end"
-    os.kill(killed, signal.SIGKILL)
-    other = process_of(NAMES[1])
-    assert other is not None, "the kill came after the end"
-    worker, node = node_of(cluster, other)
+def lose_machine_of(process: int, cluster: Any) -> None:
+    """Take a node from the cluster without warning; of the head only the worker, without which there is no cluster."""
+    worker = parent_of(process)
+    raylet = parent_of(worker)
+    (node,) = [one for one in cluster.list_all_nodes() if one.all_processes["raylet"][0].process.pid == raylet]
     if node is cluster.head_node:
         os.kill(worker, signal.SIGKILL)
     else:
         cluster.remove_node(node, allow_graceful=False)
-    out, err = process.communicate(timeout=120)
+
+
+def test_runs_whose_process_or_machine_is_lost_end_as_if_it_were_not(
+    here: Path, cluster: Any, expected: Path, rlmem_process: Start
+) -> None:
+    process = rlmem_process(*words("--cluster", cluster.address))
+    halted = [halt(name, process) for name in NAMES]
+    assert len({parent_of(parent_of(one)) for one in halted}) == 2, "not spread over both nodes"
+    os.kill(halted[0], signal.SIGKILL)
+    lose_machine_of(halted[1], cluster)
+    os.kill(halted[1], signal.SIGCONT)  # its parent is gone: it saves and stops, and the next process waits for it
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, (out, err)
     assert "Traceback" not in err
     assert "on Ray: 127.0.0.2, 127.0.0.3; 2 at once have room there" in out
     assert f"{NAMES[0]}: it was ended by SIGKILL; it goes on from its checkpoint at " in out
     assert f"{NAMES[1]}: its machine or Ray's worker there was lost" in out
     for name in NAMES:
-        weights = [folder / RUNS / name / "checkpoints/step_6400/model.safetensors" for folder in (here, expected)]
+        weights = [folder / RUNS / name / "checkpoints/step_3200/model.safetensors" for folder in (here, expected)]
         assert weights[0].read_bytes() == weights[1].read_bytes(), name
     results = [json.loads((folder / "fig/comparison.json").read_text())["runs"] for folder in (here, expected)]
     for ours, theirs in zip(*results, strict=True):
         assert ours["evaluation"] == theirs["evaluation"]
         assert ours["curve"] == theirs["curve"]
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "part"),
+    [
+        ("127.0.0.1:1", 1, "--cluster 127.0.0.1:1: no Ray cluster answers at "),
+        ("127.0.0.2:{silent}", 1, "no Ray cluster answers at 127.0.0.2:{silent} within 1 s; start it with ray start"),
+        ("nonsense", 2, "--cluster nonsense is no address of a Ray cluster's head; give HOST:PORT"),
+        ("ray://127.0.0.2:10001", 2, "is no address of a Ray cluster's head"),
+        ("auto", 1, "--cluster auto: this machine is part of no Ray cluster; start one with ray start --head"),
+    ],
+)
+def test_addresses_at_which_no_cluster_answers(
+    rlmem: Command, monkeypatch: pytest.MonkeyPatch, address: str, code: int, part: str
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(Path.cwd()))
+    monkeypatch.setattr(ray_address, "_PROBE_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.2", 0)) as server:  # takes connections and says nothing
+        silent = server.getsockname()[1]
+        finished = rlmem(*words("--cluster", address.format(silent=silent)))
+    assert finished.code == code, finished
+    assert part.format(silent=silent) in finished.err
+    assert len(finished.err.splitlines()) == 1, finished.err
+
+
+def test_a_cluster_that_was_and_is_no_more(rlmem: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(here))
+    (here / "ray").mkdir()
+    (here / "ray" / "ray_current_cluster").write_text("127.0.0.2:1")
+    finished = rlmem(*words("--cluster", "auto"))
+    assert finished.code == 1, finished
+    assert "--cluster auto: no Ray cluster answers at 127.0.0.2:1 within 5 s" in finished.err
+
+
+def test_runs_that_have_no_room(rlmem: Command, cluster: Any) -> None:
+    finished = rlmem(*words("--cluster", cluster.address), "--num-threads", "2")
+    assert finished.code == 2, finished
+    assert "no machine of it has the 2 CPU cores that a run takes; add one" in finished.err
+
+
+def test_a_machine_that_lacks_what_runs_need(tmp_path: Path) -> None:
+    premise = Premise(tmp_path, "token", {"torch": version("torch")})
+    assert "it does not see the folder of runs" in str(premise.missing_here())
+    (tmp_path / ".shared").write_text("another")
+    assert "choose one with --output that all machines share" in str(premise.missing_here())
+    (tmp_path / ".shared").write_text("token")
+    assert premise.missing_here() is None
+    assert f"it has torch {version('torch')}, and here is 1.0" in str(
+        replace(premise, versions={"torch": "1.0"}).missing_here()
+    )
+
+
+def test_a_machine_that_does_not_see_the_runs_is_named(
+    rlmem: Command, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "rlmem.experiments.ray_cluster.secrets.token_hex", lambda _: "\r"
+    )  # a file of text gives back "\n"
+    finished = rlmem(*words("--cluster", cluster.address))
+    assert finished.code == 1, finished
+    assert "of the cluster cannot take runs: it does not see the folder of runs" in finished.err
+    assert "Traceback" not in finished.err
