@@ -182,9 +182,8 @@ def test_a_machine_that_lacks_what_runs_need(tmp_path: Path) -> None:
 def test_a_machine_that_does_not_see_the_runs_is_named(
     rlmem: Command, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "rlmem.experiments.ray_cluster.secrets.token_hex", lambda _: "\r"
-    )  # a file of text gives back "\n"
+    # What is read back as text differs from it: it stands for a folder that is another one there.
+    monkeypatch.setattr("rlmem.experiments.ray_cluster.secrets.token_hex", lambda _: "\r")
     finished = rlmem(*words("--cluster", cluster.address))
     assert finished.code == 1, finished
     assert "of the cluster cannot take runs: it does not see the folder of runs" in finished.err
