@@ -25,7 +25,7 @@ COMMANDS = {
     "check": ("check a memory's properties, of a run or of a policy of yours", "rlmem.experiments.check_command:run"),
     "envs": ("list the environments", "rlmem.experiments.envs_command:run"),
     "lm": ("train and evaluate language models on the same core", "rlmem.experiments.lm.command:run"),
-    "bench": ("measure speed and memory on this machine", "rlmem.experiments.bench:run"),
+    "bench": ("measure speed and memory on this machine", "rlmem.experiments.bench.command:run"),
 }
 """Subcommands: one line of help, and where the function is that takes the rest of the words."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tyro
 
-from rlmem.errors import UsageError, check
+from rlmem.errors import UsageError, check, flag
 from rlmem.experiments.arguments import Switch, parse, parse_train
 from rlmem.experiments.comparison_files import check_out, draw_again, write_comparison
 from rlmem.experiments.comparison_folder import ComparisonFolder
@@ -56,10 +56,13 @@ class CompareArguments:
     """Where all other values come from; the task's own preset if not given."""
     total_timesteps: int | None = None
     """Length of each run, in environment steps; the preset's if not given."""
-    jobs: int = 1
-    """Runs at once, each a process with one thread."""
+    jobs: int | None = None
+    """Runs at once, each a process with one thread; if not given one, or as many as have room on the cluster."""
     cluster: str | None = None
-    """Play the runs on Ray: a cluster's address, auto, or local. Its machines must see the folder of runs."""
+    """Train on Ray: HOST:PORT of a cluster's head, auto for the cluster of this machine, or local for a Ray of its own.
+    All its machines must see the folder of runs under the same path."""
+    retries: int = 2
+    """How often a run whose process was killed, or whose machine was lost, goes on from its last checkpoint."""
     episodes: int = 500
     """Evaluation episodes of each run, the same for all."""
     evaluation_seed: int = 0
@@ -86,9 +89,10 @@ class CompareArguments:
     """List the runs and what is left of them, and do nothing."""
 
     def __post_init__(self) -> None:
-        for name in ("jobs", "episodes"):
-            check(getattr(self, name) >= 1, f"--{name} is {getattr(self, name)}, but it must be at least 1")
-        check(self.evaluation_seed >= 0, f"--evaluation-seed is {self.evaluation_seed}, but it cannot be negative")
+        check(self.jobs is None or self.jobs >= 1, f"--jobs is {self.jobs}, but it must be at least 1")
+        check(self.episodes >= 1, f"--episodes is {self.episodes}, but it must be at least 1")
+        for name in ("retries", "evaluation_seed"):
+            check(getattr(self, name) >= 0, f"{flag(name)} is {getattr(self, name)}, but it cannot be negative")
         negative = [seed for seed in self.seeds if seed < 0]
         check(not negative, f"--seeds holds {negative}, but a seed cannot be negative")
         check(bool(self.kinds), f"--kinds names no kind; choose from {', '.join(KINDS)}")
@@ -167,8 +171,18 @@ def _compare(
     command: str,
 ) -> int:
     folder.create(runs)
-    work = Work(arguments.episodes, arguments.evaluation_seed, arguments.jobs, arguments.cluster, arguments.quiet)
-    training = train_runs(folder, runs, work)
+    training = train_runs(
+        folder,
+        runs,
+        Work(
+            arguments.episodes,
+            arguments.evaluation_seed,
+            arguments.jobs,
+            arguments.retries,
+            arguments.cluster,
+            arguments.quiet,
+        ),
+    )
     if training.unfinished:
         done = len(runs) - len(training.unfinished) - len(training.errors)
         print(f"stopped: {done} of {len(runs)} runs are finished, and what was begun is saved; go on with: {command}")

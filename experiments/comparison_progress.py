@@ -54,7 +54,7 @@ class ComparisonProgress:
 
     def ended(self, name: str, ending: Ending) -> None:
         """Print the run's line."""
-        self._num_ended += not ending.was_stopped
+        self._num_ended += not ending.was_stopped and not ending.retry
         self._read([name])
         if self._quiet:
             return
@@ -86,6 +86,9 @@ class ComparisonProgress:
 
     def _state(self, name: str, ending: Ending) -> str:
         steps = f"{self._steps[name]:,} steps"
+        if ending.retry:
+            saved = self._folder.saved_steps(self._runs[name])
+            return f"{ending.error}; it goes on from its checkpoint at {saved:,} steps, retry {ending.retry}"
         if ending.error is not None:
             return f"failed: {ending.error}; {steps}"
         evaluation = None if ending.was_stopped else read_evaluation(self._folder.path / name, {})

@@ -2,7 +2,8 @@
 
 python -m rlmem.experiments.comparison_worker FOLDER RUN EPISODES SEED
 
-It saves and stops on SIGTERM, and when its standard input is closed, which is what happens when its parent dies.
+It saves and stops on SIGTERM, and when its standard input is closed, which is what happens when its parent dies. In the
+place of one whose parent died it waits until that one has stopped.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from rlmem.experiments.comparison_plan import as_json
 from rlmem.experiments.evaluation_plays import EvaluateArguments, evaluate_policy
 from rlmem.experiments.parent_watch import stop_with_the_parent
 from rlmem.experiments.peak_memory import peak_memory_mib
-from rlmem.experiments.run_directory import RunDirectory
+from rlmem.experiments.run_directory import RunDirectory, wait_until_unlocked
 from rlmem.experiments.train import train_to_the_end
 from rlmem.experiments.train_config import TrainConfig
+
+_PATIENCE_SECONDS = 60.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
     stop_with_the_parent()
     try:
         directory = open_run(Path(folder), name)
+        wait_until_unlocked(directory.path, _PATIENCE_SECONDS)
         code = train_run(directory)
         if code == 0:
             evaluate_run(directory, int(episodes), int(seed))

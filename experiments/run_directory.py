@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -97,6 +98,22 @@ def create_folder(config: AnyConfig, root: Path, experiment: str, name: str | No
     write_json(path / "provenance.json", provenance())
     sync(path.parent)
     return path
+
+
+def wait_until_unlocked(path: Path, seconds: float) -> None:
+    """Wait until no other process trains in a folder, but no longer than some seconds.
+
+    Args:
+        path: of the folder.
+        seconds: at most.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with lock_folder(path):
+                return
+        except RlmemError:
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rlmem import __version__
-from rlmem.errors import RlmemError, check, flag
+from rlmem.errors import check, flag
 from rlmem.experiments.arguments import Switch, parse
 from rlmem.experiments.device import Device, DeviceChoice, choose_device
+from rlmem.experiments.fresh_process import measure_in_fresh_process
 from rlmem.experiments.lm.bench_worker import Work
 from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.train_config import Precision
@@ -129,13 +128,9 @@ def measure_alone(name: str, work: Work) -> dict[str, Any]:
     Raises:
         RlmemError: it failed.
     """
-    words = [sys.executable, "-m", "rlmem.experiments.lm.bench_worker", work.to_json()]
-    finished = subprocess.run(words, capture_output=True, text=True, check=False)
-    if finished.returncode != 0:
-        said = finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"]
-        reason = said[-1].removeprefix("rlmem: error: ")
-        raise RlmemError(f"measuring {name} failed: {reason}; lower --batch or --max-span if memory ran out")
-    figures: dict[str, Any] = json.loads(finished.stdout)
+    figures: dict[str, Any] = measure_in_fresh_process(
+        "rlmem.experiments.lm.bench_worker", work.to_json(), name, "lower --batch or --max-span"
+    )
     return figures
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlmem.experiments.comparison_jobs import LocalProcess, Process, run_jobs
+from rlmem.experiments.comparison_jobs import Jobs, LocalProcess, Process, run_jobs
 from rlmem.experiments.interruption import Interruption
 from rlmem.experiments.reproduce.plan import Plan
 from rlmem.experiments.reproduce.planned_model import REFERENCE, ModelRun, PlannedModel
@@ -110,5 +110,5 @@ def _train_stage(plan: Plan, stage: Sequence[PlannedModel], work: Work, interrup
         return work.start(left[key], work.log(key))
 
     progress = RunProgress(left, len(plan.done()), len(plan.models), quiet=work.quiet)
-    endings = run_jobs(list(left), start, work.log, work.jobs, interruption, progress)
+    endings = run_jobs(list(left), Jobs(start, work.log, work.jobs), interruption, progress)
     return errors | {key: ending.error for key, ending in endings.items() if ending.error is not None}

@@ -133,7 +133,7 @@ def test_finished_runs_are_left_alone_and_more_can_be_added(copy: Path, rlmem: C
 def test_a_killed_run_and_a_stopped_comparison_go_on(
     here: Path, compared: Path, rlmem: Command, rlmem_process: Start
 ) -> None:
-    process = rlmem_process(*words())
+    process = rlmem_process(*words(retries="0"))
     wait_for(lambda: any((RUNS / NAMES[0] / "checkpoints").glob("step_*")), process)
     killed = worker_of(here, NAMES[0])
     assert killed is not None, "the kill came after the end"
@@ -226,6 +226,7 @@ def test_folders_of_something_else(
         ("corridor --seeds", "seeds"),
         ("corridor --seeds -1", "-1"),
         ("corridor --jobs 0", "--jobs is 0, but it must be at least 1"),
+        ("corridor --retries -1", "--retries is -1, but it cannot be negative"),
         ("corridor --episodes 0", "--episodes is 0"),
         ("corridor --evaluation-seed -1", "--evaluation-seed is -1"),
         ("corridor --threshold nan", "--threshold is nan"),
