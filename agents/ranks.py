@@ -99,6 +99,10 @@ class Ranks:
         """Every rank's value, in order, at the first rank; None at the others. Values travel pickled."""
         return [value]
 
+    def told(self, value: T) -> T:
+        """The first rank's value, at all."""
+        return value
+
     def handed_out(self, values: Sequence[T] | None) -> T:
         """This rank's one of the values, one for each rank in order, that the first rank gives."""
         assert values is not None, "the first rank gives the values"
@@ -106,6 +110,14 @@ class Ranks:
 
     def wait_for_first(self) -> None:
         """Wait, however long, until the first rank comes here too; it does not wait for the others."""
+
+    def called(self, order: T | None) -> T | None:
+        """What the first rank wants of all, for which the others wait, however long; asked once, later calls are void.
+
+        Args:
+            order: of the first rank; None sends the others home.
+        """
+        return order
 
 
 ALONE = Ranks()
@@ -126,7 +138,7 @@ class ProcessRanks(Ranks):
 
     def __init__(self, store: Store, rank: int, size: int) -> None:
         self.rank, self.size, self._store = rank, size, store
-        self._num_waits = 0
+        self._num_waits, self._is_called = 0, False
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         self._together(
             lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_ANSWER_WITHIN)
@@ -183,6 +195,13 @@ class ProcessRanks(Ranks):
         self._together(lambda: dist.gather_object(value, values))
         return values
 
+    def told(self, value: T) -> T:
+        """See `Ranks`."""
+        values: list[Any] = [value]
+        self._together(lambda: dist.broadcast_object_list(values, 0, device=torch.device("cpu")))
+        told: T = values[0]
+        return told
+
     def handed_out(self, values: Sequence[T] | None) -> T:
         """See `Ranks`."""
         own: list[Any] = [None]
@@ -198,6 +217,14 @@ class ProcessRanks(Ranks):
             self._together(lambda: self._store.set(key, ""))
         else:
             self._together(lambda: self._store.wait([key], _PATIENCE))
+
+    def called(self, order: T | None) -> T | None:
+        """See `Ranks`."""
+        if self._is_called:
+            return order
+        self._is_called = True
+        self.wait_for_first()
+        return self.told(order)
 
     def _reduced(self, values: Tensor, operation: Any) -> Tensor:
         reduced = values.detach().clone(memory_format=torch.contiguous_format)
