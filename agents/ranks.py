@@ -8,6 +8,7 @@ All ranks must call these functions in the same order, each with values of its o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ANSWER_WITHIN = timedelta(minutes=30)  # in an operation of all ranks
-_PATIENCE = timedelta(days=365)  # for what the first rank alone does, such as an evaluation
+_SAID_WITHIN = timedelta(seconds=10)  # the last words
+_LOOK_AGAIN_SECONDS = 0.05  # while waiting for what the first rank alone does, such as an evaluation
+_SAID = "said"
 
 
 class RankLostError(RlmemError):
@@ -132,13 +135,16 @@ class ProcessRanks(Ranks):
         rank: number of this process.
         size: how many there are, more than 1.
 
+    Attributes:
+        is_called: True once `called` was.
+
     Raises:
         RankLostError: the others do not come; so do all operations when one has ended.
     """
 
     def __init__(self, store: Store, rank: int, size: int) -> None:
         self.rank, self.size, self._store = rank, size, store
-        self._num_waits, self._is_called = 0, False
+        self._num_waits, self.is_called = 0, False
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         self._together(
             lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_ANSWER_WITHIN)
@@ -215,14 +221,35 @@ class ProcessRanks(Ranks):
         key = f"first/{self._num_waits}"
         if self.is_first:
             self._together(lambda: self._store.set(key, ""))
-        else:
-            self._together(lambda: self._store.wait([key], _PATIENCE))
+            return
+        while not self._together(lambda: self._store.check([key])):
+            if self._together(lambda: self._store.check([_SAID])):
+                raise self._lost()
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def leave(self) -> None:
+        """End the group once all are here; for the first rank the others wait however long."""
+        self.wait_for_first()
+        self.highest(0)  # nobody looks into the store any more, which may be the first rank's
+        dist.destroy_process_group()
+
+    def say_last(self, say: Callable[[], None]) -> None:
+        """Speak for all ranks before they end: the first to come here does, the others wait until it has."""
+        try:
+            if self._store.add("speakers", 1) > 1:
+                self._store.wait([_SAID], _SAID_WITHIN)
+                return
+        except RuntimeError:  # whoever keeps the store has gone, or the speaker
+            say()
+            return
+        say()
+        self._together(lambda: self._store.set(_SAID, ""))
 
     def called(self, order: T | None) -> T | None:
         """See `Ranks`."""
-        if self._is_called:
+        if self.is_called:
             return order
-        self._is_called = True
+        self.is_called = True
         self.wait_for_first()
         return self.told(order)
 
@@ -231,13 +258,16 @@ class ProcessRanks(Ranks):
         self._together(lambda: dist.all_reduce(reduced, operation))
         return reduced
 
-    def _together(self, operation: Callable[[], object]) -> None:
+    def _together(self, operation: Callable[[], T]) -> T:
         try:
-            operation()
+            return operation()
         except RuntimeError as error:  # torch.distributed has no narrower one for a peer that is gone
-            raise RankLostError(
-                f"another of the {self.size} processes has ended or no longer answers, so that this one cannot go on"
-            ) from error
+            raise self._lost() from error
+
+    def _lost(self) -> RankLostError:
+        return RankLostError(
+            f"another of the {self.size} processes has ended or no longer answers, so that this one cannot go on"
+        )
 
 
 def _merged(name: str, values: list[float]) -> float:

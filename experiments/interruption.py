@@ -35,9 +35,10 @@ class Interruption:
     def is_agreed(self) -> bool:
         """True once a signal came to any rank; all ranks ask together."""
         number = self.ranks.highest(0 if self.signal is None else self.signal)
-        if number:
-            self.signal = signal.Signals(number)
-        return self.is_requested
+        if number == 0:
+            return False  # also where a signal has come meanwhile, of which the others do not know yet
+        self.signal = signal.Signals(number)
+        return True
 
     @property
     def exit_code(self) -> int:
