@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -234,16 +235,21 @@ class ProcessRanks(Ranks):
         dist.destroy_process_group()
 
     def say_last(self, say: Callable[[], None]) -> None:
-        """Speak for all ranks before they end: the first to come here does, the others wait until it has."""
+        """Speak for all ranks, of which one cannot go on: the first to come here does, the others wait until it has.
+
+        The group is left, whatever the others do.
+        """
         try:
-            if self._store.add("speakers", 1) > 1:
+            is_said = self._store.add("speakers", 1) > 1
+            if is_said:
                 self._store.wait([_SAID], _SAID_WITHIN)
-                return
         except RuntimeError:  # whoever keeps the store has gone, or the speaker
+            is_said = False
+        if not is_said:
             say()
-            return
-        say()
-        self._together(lambda: self._store.set(_SAID, ""))
+            with suppress(RuntimeError):
+                self._store.set(_SAID, "")
+        dist.destroy_process_group()
 
     def called(self, order: T | None) -> T | None:
         """See `Ranks`."""
