@@ -99,7 +99,7 @@ def _text(options: type[Any], summary: str, module: _TextTask, whole: int) -> La
         size = text.vocabulary.num_symbols
         return Corpus(size, size, text.vocabulary, text.notices)
 
-    def make_streams(chosen: Any, split: Split, batch: int, seed: int) -> Stream:
+    def make_streams(chosen: Any, split: Split, batch: int, seed: int) -> TaskStream:
         return module.open_text(chosen).stream(split, batch, seed)
 
     return LanguageTask(options, summary, module.METRIC, make_streams, open_corpus, Corpus(whole, whole))
