@@ -10,6 +10,7 @@ from rlmem.action_heads import ActionHead
 from rlmem.actor_critic import Observation
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.losses import normalise_advantages
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.agents.returns import generalised_advantages
 from rlmem.agents.rollout import Rollout
 from rlmem.memory_state import MemoryState
@@ -41,8 +42,15 @@ class Batch:
     value_weight: float
 
     @classmethod
-    def of(cls, rollout: Rollout, config: LearnerConfig, head: ActionHead) -> Batch:
-        """The batch of a rollout; `head` is the action head under the acting weights."""
+    def of(cls, rollout: Rollout, config: LearnerConfig, head: ActionHead, ranks: Ranks = ALONE) -> Batch:
+        """The batch of a rollout.
+
+        Args:
+            rollout: the window.
+            config: of the learner.
+            head: the action head under the acting weights.
+            ranks: over whose windows advantages and targets are normalised.
+        """
         advantage = generalised_advantages(
             rollout.reward,
             rollout.value,
@@ -52,9 +60,9 @@ class Batch:
             gamma=config.gamma,
             gae_lambda=config.gae_lambda,
         )
-        weight = normalise_advantages(advantage, config.adv_std_floor) if config.norm_adv else advantage
+        weight = normalise_advantages(advantage, config.adv_std_floor, ranks) if config.norm_adv else advantage
         target = advantage + rollout.value
-        deviation = float(target.std(correction=0).clamp(min=config.adv_std_floor)) if config.norm_value_loss else 1.0
+        deviation = float(ranks.deviation(target).clamp(min=config.adv_std_floor)) if config.norm_value_loss else 1.0
         return cls(
             state=rollout.state,
             window=rollout.window,

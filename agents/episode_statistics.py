@@ -6,7 +6,10 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from rlmem.agents.ranks import ALONE, Ranks
 
 RECENT_EPISODES = 500
 FEW_EPISODES = 100  # the first episodes to end are the short and lucky ones: their success rate says little
@@ -15,20 +18,24 @@ FEW_EPISODES = 100  # the first episodes to end are the short and lucky ones: th
 class EpisodeStatistics:
     """Running returns of each environment and a record of the last `RECENT_EPISODES` episodes.
 
+    Several ranks each record an equal part of the recent episodes; rates and means are over all ranks.
+
     Args:
         num_envs: environments, each with one running episode.
         score: name of a number that tells how far an episode came, or None.
+        ranks: that play beside this one.
     """
 
-    def __init__(self, num_envs: int, score: str | None = None) -> None:
-        self.score = score
+    def __init__(self, num_envs: int, score: str | None = None, ranks: Ranks = ALONE) -> None:
+        self.score, self.ranks = score, ranks
+        self._num_recorded = -(-RECENT_EPISODES // ranks.size)
         self.running_return = np.zeros(num_envs, dtype=np.float64)
         self.running_length = np.zeros(num_envs, dtype=np.int64)
         self.episodes = 0
-        self.returns: deque[float] = deque(maxlen=RECENT_EPISODES)
-        self.lengths: deque[int] = deque(maxlen=RECENT_EPISODES)
-        self.successes: deque[bool] = deque(maxlen=RECENT_EPISODES)
-        self.scores: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self.returns: deque[float] = deque(maxlen=self._num_recorded)
+        self.lengths: deque[int] = deque(maxlen=self._num_recorded)
+        self.successes: deque[bool] = deque(maxlen=self._num_recorded)
+        self.scores: deque[float] = deque(maxlen=self._num_recorded)
 
     def add(
         self,
@@ -60,19 +67,27 @@ class EpisodeStatistics:
 
     def success_rate(self) -> float | None:
         """Share of the recent episodes that succeeded; None while fewer than `FEW_EPISODES` were reported."""
-        return float(np.mean(self.successes)) if len(self.successes) >= FEW_EPISODES else None
+        count, successes = self._over_ranks(len(self.successes), sum(self.successes))
+        return successes / count if count >= FEW_EPISODES else None
 
     def metrics(self) -> dict[str, float]:
         """Means over the recent episodes, under SB3's names; empty before the first one ended."""
-        if not self.returns:
-            return {}
-        reported: dict[str, deque[Any]] = {f"rollout/{self.score}": self.scores, "rollout/success_rate": self.successes}
-        return {
-            **{name: float(np.mean(values)) for name, values in reported.items() if values},
-            "rollout/ep_rew_mean": float(np.mean(self.returns)),
-            "rollout/ep_len_mean": float(np.mean(self.lengths)),
-            "rollout/episodes": float(self.episodes),
+        recorded: dict[str, deque[Any]] = {
+            f"rollout/{self.score}": self.scores,
+            "rollout/success_rate": self.successes,
+            "rollout/ep_rew_mean": self.returns,
+            "rollout/ep_len_mean": self.lengths,
         }
+        own = [number for values in recorded.values() for number in (len(values), float(np.sum(values)))]
+        episodes, *totals = self._over_ranks(self.episodes, *own)
+        counted = zip(recorded, totals[::2], totals[1::2], strict=True)
+        means = {name: total / count for name, count, total in counted if count}
+        return {**means, "rollout/episodes": episodes} if means else {}
+
+    def _over_ranks(self, *numbers: float) -> list[float]:
+        """The sum of each number over all ranks."""
+        totals: list[float] = self.ranks.total(torch.tensor(numbers, dtype=torch.float64)).tolist()
+        return totals
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as arrays, lists and numbers."""
@@ -92,4 +107,4 @@ class EpisodeStatistics:
         self.running_length = np.array(state["running_length"], dtype=np.int64)
         self.episodes = int(state["episodes"])
         for name in ("returns", "lengths", "successes", "scores"):
-            setattr(self, name, deque(state[name], maxlen=RECENT_EPISODES))
+            setattr(self, name, deque(state[name], maxlen=self._num_recorded))

@@ -14,6 +14,7 @@ from rlmem.agents.batch import Batch
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.losses import a2c_policy_loss, ppo_policy_loss
 from rlmem.agents.optimizer import make_optimizer
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.agents.rollout import Rollout
 from rlmem.agents.row_threads import RowThreads
 from rlmem.errors import RlmemError
@@ -31,15 +32,18 @@ class Learner:
     Args:
         policy: the actor-critic.
         config: algorithm and coefficients.
-        generator: source of the minibatches' order and of the memory dropout, on the CPU.
+        generator: source of the minibatches' order and of the memory dropout, on the CPU; the same on all ranks.
+        ranks: with whom the steps are taken; each learns from rollouts of its own.
 
     Attributes:
         is_span_learning: False until the gate of the memory's cost first opens; before that the spans stay where they
             began, for noise would shrink them while what they hold is not yet worth anything.
     """
 
-    def __init__(self, policy: ActorCritic, config: LearnerConfig, generator: torch.Generator) -> None:
-        self.policy, self.config, self.generator = policy, config, generator
+    def __init__(
+        self, policy: ActorCritic, config: LearnerConfig, generator: torch.Generator, ranks: Ranks = ALONE
+    ) -> None:
+        self.policy, self.config, self.generator, self.ranks = policy, config, generator, ranks
         self.optimizer = make_optimizer(policy, config)
         self.is_span_learning = False
         self._learned = [parameter for parameter in policy.parameters() if parameter.requires_grad]
@@ -51,11 +55,11 @@ class Learner:
 
         Args:
             rollout: the window.
-            success_rate: of recent episodes, None if none has ended; opens the gate of the memory's cost.
+            success_rate: of all ranks' recent episodes, None if none has ended; opens the gate of the memory's cost.
             progress: share of the run that is done, in [0, 1].
 
         Returns:
-            Metrics under SB3's names.
+            Metrics of the rank's own rows under SB3's names.
 
         Raises:
             DivergedError: a loss or a gradient is NaN or infinite; the weights are those before the offending
@@ -66,10 +70,10 @@ class Learner:
         self.is_span_learning |= gate > 0
         self._set_learning_rate(progress)
         alpha = config.span_cost * gate
-        batch = Batch.of(rollout, config, self.policy.action_head)
+        batch = Batch.of(rollout, config, self.policy.action_head, self.ranks)
         steps = [self._step(batch, rows, alpha) for rows in self._minibatches(rollout.num_rows)]
         metrics = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
-        metrics["train/explained_variance"] = explained_variance(rollout.value.t(), batch.target)
+        metrics["train/explained_variance"] = explained_variance(rollout.value.t(), batch.target, self.ranks)
         metrics["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         metrics["memory/alpha"] = alpha
         return metrics
@@ -93,6 +97,7 @@ class Learner:
         for index, parameter in enumerate(self._learned):
             parameter.grad = _total([gradients[index] for gradients, _ in parts])
         metrics = {name: torch.stack([part[name] for _, part in parts]).sum() for name in parts[0][1]}
+        self.ranks.average_gradients(self.policy.parameters())
         grad_norm = clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
         if not torch.isfinite(grad_norm):
             raise DivergedError(
@@ -165,7 +170,7 @@ def cost_gate(success_rate: float | None, low: float, high: float) -> float:
     return (rate - low) / (high - low) if rate > low else 0.0
 
 
-def explained_variance(prediction: Tensor, target: Tensor) -> float:
+def explained_variance(prediction: Tensor, target: Tensor, ranks: Ranks = ALONE) -> float:
     """1 - Var(target - prediction) / Var(target): 1 is perfect, 0 no better than the mean; NaN for a flat target."""
-    variance = target.var(correction=0)
-    return float(1 - (target - prediction).var(correction=0) / variance) if variance > 0 else float("nan")
+    variance, unexplained = ranks.variance(target), ranks.variance(target - prediction)
+    return float(1 - unexplained / variance) if variance > 0 else float("nan")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlmem.agents.ranks import ALONE, Ranks
 
-def normalise_advantages(advantage: Tensor, std_floor: float) -> Tensor:
+
+def normalise_advantages(advantage: Tensor, std_floor: float, ranks: Ranks = ALONE) -> Tensor:
     """Advantages with mean 0 and deviation 1, unless the deviation is below the floor.
 
     Dividing by the deviation alone turns the silence before the first reward into full-size noise, which can teach an
@@ -15,8 +17,9 @@ def normalise_advantages(advantage: Tensor, std_floor: float) -> Tensor:
     Args:
         advantage: any shape.
         std_floor: smallest divisor.
+        ranks: over whose advantages mean and deviation are taken.
     """
-    return (advantage - advantage.mean()) / advantage.std(correction=0).clamp(min=std_floor)
+    return (advantage - ranks.mean(advantage)) / ranks.deviation(advantage).clamp(min=std_floor)
 
 
 def a2c_policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:

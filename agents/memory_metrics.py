@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic, Observation
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.agents.rollout import Rollout
 from rlmem.observation_leaves import leaf_spaces
 from rlmem.word_space import WordSpace
@@ -50,15 +51,16 @@ def spans(policy: ActorCritic, layer_inputs: tuple[Tensor, ...]) -> list[Tensor]
 
 
 def memory_metrics(
-    policy: ActorCritic, rollout: Rollout, evicted: tuple[int, ...], word: str | None
+    policy: ActorCritic, rollout: Rollout, evicted: tuple[int, ...], word: str | None, ranks: Ranks = ALONE
 ) -> dict[str, float]:
-    """Metrics of one window, under the names that every log uses.
+    """Metrics of one window of the rank's own rows, under the names that every log uses.
 
     Args:
         policy: the actor-critic, after its update.
         rollout: the window.
         evicted: per layer, how many memories were deleted after the window.
-        word: the word whose steps' spans are reported apart, or None.
+        word: the word whose steps' spans are reported apart, over the steps of all ranks, or None.
+        ranks: that have windows of their own.
 
     Returns:
         `memory/size_mean` and so on, overall and as `.../layer_0`.
@@ -80,9 +82,12 @@ def memory_metrics(
     for layer, span in enumerate(span_layers or ()):
         metrics[f"memory/span_mean/layer_{layer}"] = float(span.mean())
         metrics[f"memory/span_max/layer_{layer}"] = float(span.max())
-        if word is not None:
-            is_shown = shows_word(policy, rollout.observation, word).t()  # (batch, time)
-            for name, group in ((word, span[is_shown]), ("other", span[~is_shown])):
-                if group.numel():
-                    metrics[f"memory/span_mean/layer_{layer}/{name}"] = float(group.mean())
+    if word is not None and span_layers:
+        is_shown = shows_word(policy, rollout.observation, word).t()  # (batch, time)
+        for group, name in ((is_shown, word), (~is_shown, "other")):
+            sums = torch.stack([span[group].sum() for span in span_layers])  # (layers,)
+            *totals, count = ranks.total(torch.cat([sums, sums.new_tensor([group.sum()])]))
+            if count:
+                names = [f"memory/span_mean/layer_{layer}/{name}" for layer in range(len(span_layers))]
+                metrics |= {name: float(total / count) for name, total in zip(names, totals, strict=True)}
     return metrics

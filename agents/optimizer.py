@@ -60,11 +60,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
+def is_of_optimizer(name: str) -> bool:
+    """True for the names that `optimizer_tensors` gives."""
+    return name.startswith("optimizer.")
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Restore what `optimizer_tensors` gave; other names are passed over."""
     state = optimizer.state_dict()
     for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
+        if is_of_optimizer(name):
             _, index, slot = name.split(".")
             # load_state_dict keeps the tensors that it is given, and the optimiser changes them in place
             state["state"].setdefault(int(index), {})[slot] = tensor.clone()

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic, Observation, PolicyCache
 from rlmem.agents.episode_statistics import EpisodeStatistics
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.errors import check
 from rlmem.memory_state import MemoryState
 from rlmem.observation_leaves import leaves, stack_leaves
@@ -75,6 +76,7 @@ class Collector:
         generator: source of the actions' randomness, on the policy's device.
         seed: of the environments' first reset.
         score: name of the number in `info` that tells how far an episode came, or None.
+        ranks: that play environments of their own beside these.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Collector:
         generator: torch.Generator,
         seed: int,
         score: str | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         mode = envs.metadata.get("autoreset_mode")
         check(
@@ -98,7 +101,7 @@ class Collector:
         self.observation = self.observed(observation)
         self.is_first = torch.ones(envs.num_envs, dtype=torch.bool, device=self.device)
         self.state = policy.core.initial_state(envs.num_envs)
-        self.statistics = EpisodeStatistics(envs.num_envs, score)
+        self.statistics = EpisodeStatistics(envs.num_envs, score, ranks)
 
     def collect(self) -> Rollout:
         """Take `num_steps` steps in every environment under fixed weights."""

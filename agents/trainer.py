@@ -17,6 +17,7 @@ from rlmem.agents.learner import Learner
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.memory_metrics import memory_metrics
 from rlmem.agents.optimizer import load_optimizer, optimizer_tensors
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.agents.rollout import Collector
 from rlmem.errors import check
 from rlmem.memory_state import MemoryState
@@ -26,14 +27,16 @@ class Trainer:
     """Collects, updates and carries memory, until `total_timesteps` environment steps are done.
 
     Args:
-        envs: vector environment with SAME_STEP autoreset; with `state_dict` and `load_state_dict` it resumes exactly.
-        policy: the actor-critic, on `device`.
+        envs: vector environment of the rank's own, with SAME_STEP autoreset; with `state_dict` and `load_state_dict` it
+            resumes exactly.
+        policy: the actor-critic, on `device`; the first rank's weights are everyone's.
         config: algorithm and coefficients.
         seed: of the environments, the actions and the minibatches' order.
         total_timesteps: length of the run, in environment steps over all environments.
         device: of the policy.
         word: the word whose steps' spans are logged apart, or None.
         score: name of the number in `info` that tells how far an episode came, or None.
+        ranks: that train with this one, each with as many environments.
     """
 
     def __init__(
@@ -47,19 +50,21 @@ class Trainer:
         device: torch.device | str = "cpu",
         word: str | None = None,
         score: str | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         check(
             config.algorithm == "a2c" or config.num_minibatches <= envs.num_envs,
             f"--num-minibatches {config.num_minibatches} is more than --num-envs {envs.num_envs}, but a minibatch is "
             "made of whole environments; lower it",
         )
-        self.envs, self.policy, self.word = envs, policy, word
+        self.envs, self.policy, self.word, self.ranks = envs, policy, word, ranks
         self.total_timesteps, self.timesteps = total_timesteps, 0
-        self._seed = seed
-        self._actions = torch.Generator(device).manual_seed(seed)
+        self._seed = ranks.seed(seed)
+        self._actions = torch.Generator(device).manual_seed(self._seed)
         self._order = torch.Generator().manual_seed(seed)
-        self.collector = Collector(envs, policy, config.num_steps, self._actions, seed, score)
-        self.learner = Learner(policy, config, self._order)
+        self.collector = Collector(envs, policy, config.num_steps, self._actions, self._seed, score, ranks)
+        self.learner = Learner(policy, config, self._order, ranks)
+        ranks.copy_first(policy)
 
     @property
     def model(self) -> ActorCritic:
@@ -90,10 +95,11 @@ class Trainer:
         """Advance by one window of every environment: collect, update, carry the memory.
 
         Returns:
-            Metrics by name.
+            Metrics of all ranks, by name.
 
         Raises:
             DivergedError: the loss is no finite number; do not save this trainer.
+            RankLostError: another rank has ended; do not save it either.
         """
         rollout = self.collector.collect()
         metrics = self.learner.update(
@@ -102,8 +108,9 @@ class Trainer:
             progress=self.timesteps / self.total_timesteps,
         )
         evicted = self.collector.carry(rollout)
-        self.timesteps += rollout.reward.numel()
-        return {**self.statistics.metrics(), **metrics, **memory_metrics(self.policy, rollout, evicted, self.word)}
+        self.timesteps += rollout.reward.numel() * self.ranks.size
+        metrics |= memory_metrics(self.policy, rollout, evicted, self.word, self.ranks)
+        return {**self.statistics.metrics(), **self.ranks.merged(metrics)}
 
     def tensors(self) -> dict[str, Tensor]:
         """The trainer's tensors beside the policy's weights, by name."""

@@ -114,7 +114,8 @@ class GuardedMaker:
     home: int = field(default_factory=os.getpid)
 
     def __call__(self) -> GuardedEnv:
-        """Make the environment; in a worker, leave Ctrl-C to the main process, which closes the workers in order."""
+        """Make the environment; in a worker, leave signals to the main process, which closes the workers in order."""
         if os.getpid() != self.home:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.setpgid(0, 0)  # torchrun sends SIGTERM to the main process's whole group
         return GuardedEnv(self.make(), self.index)

@@ -16,6 +16,11 @@ class AnyRunSettings(Protocol):
         ...
 
     @property
+    def processes(self) -> int:
+        """Processes that train together."""
+        ...
+
+    @property
     def log_interval(self) -> int:
         """Steps between two lines of metrics.jsonl."""
         ...

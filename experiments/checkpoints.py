@@ -3,7 +3,8 @@
 checkpoints/step_<environment steps, or updates of a language model>/
   model.safetensors    the policy or language model
   trainer.safetensors  optimiser, memory, generators, observations or streams
-  state.json           the rest, and the other files' sizes and hashes; written last
+  rank_1.safetensors   memory and so on of a second process that trains too, and of each further one
+  state.json           the rest, of all processes, and the other files' sizes and hashes; written last
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +37,19 @@ _FILES = ("model.safetensors", "trainer.safetensors")
 _TEMPORARY = ".writing_"
 
 
+@dataclass(frozen=True)
+class RankState:
+    """Where the trainer of a later rank stands.
+
+    Args:
+        tensors: the trainer's, on the CPU, without the optimiser's, which are the first rank's too.
+        values: the rest, as `state_dict` gives it.
+    """
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+
 class Checkpoints:
     """The folder of a run's checkpoints.
 
@@ -51,7 +66,14 @@ class Checkpoints:
         names = [path.name for path in self.folder.glob("step_*")]
         return sorted(int(name[5:]) for name in names if re.fullmatch(r"step_\d+", name))
 
-    def save(self, step: int, model: AnyModel, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
+    def save(
+        self,
+        step: int,
+        model: AnyModel,
+        tensors: dict[str, Tensor],
+        state: dict[str, Any],
+        later: Sequence[RankState] = (),
+    ) -> Path:
         """Write a checkpoint, then remove what is older than the last few.
 
         Args:
@@ -59,6 +81,7 @@ class Checkpoints:
             model: the weights.
             tensors: of the trainer.
             state: of the trainer, JSON-able but for arrays.
+            later: what the ranks after the first hold, in order.
 
         Raises:
             DivergedError: a weight is no finite number; nothing is written.
@@ -67,7 +90,7 @@ class Checkpoints:
         if path.exists():
             return path
         self.folder.mkdir(exist_ok=True)
-        write_checkpoint(path, model, tensors, state)
+        write_checkpoint(path, model, tensors, state, later)
         for old in self.steps()[: -self.keep]:
             shutil.rmtree(self.folder / f"step_{old}")
         return path
@@ -113,7 +136,13 @@ class Checkpoints:
         return renamed
 
 
-def write_checkpoint(path: Path, model: AnyModel, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+def write_checkpoint(
+    path: Path,
+    model: AnyModel,
+    tensors: dict[str, Tensor],
+    state: dict[str, Any],
+    later: Sequence[RankState] = (),
+) -> None:
     """Write a checkpoint's folder, whole or not at all; `load_checkpoint` reads it.
 
     Args:
@@ -121,6 +150,7 @@ def write_checkpoint(path: Path, model: AnyModel, tensors: dict[str, Tensor], st
         model: the weights.
         tensors: of the trainer.
         state: of the trainer, JSON-able but for arrays.
+        later: what the ranks after the first hold, in order.
 
     Raises:
         DivergedError: a weight is no finite number; nothing is written.
@@ -134,10 +164,13 @@ def write_checkpoint(path: Path, model: AnyModel, tensors: dict[str, Tensor], st
     try:
         save_model(model, temporary / _FILES[0])
         save_tensors(tensors, temporary / _FILES[1])
+        for number, rank in enumerate(later, start=1):
+            save_tensors(rank.tensors, temporary / _rank_file(number))
     except (SafetensorError, OSError) as error:  # a full disk
         raise CheckpointError(f"{path} could not be written ({error}); free space and go on") from error
-    files = {name: _fingerprint(temporary / name) for name in _FILES}
-    text = json.dumps({"format": _FORMAT, "files": files, "trainer": state}, default=_as_list)
+    files = {file.name: _fingerprint(file) for file in sorted(temporary.iterdir())}
+    whole = {"format": _FORMAT, "files": files, "trainer": state, "ranks": [rank.values for rank in later]}
+    text = json.dumps(whole, default=_as_list)
     write_bytes(temporary / "state.json", text.encode())
     temporary.rename(path)
     sync(path.parent)
@@ -179,11 +212,21 @@ def load_checkpoint_of(
     return model, tensors, state
 
 
+def load_later_states(path: Path) -> list[RankState]:
+    """What a checkpoint holds of the ranks after the first, in order.
+
+    Raises:
+        CheckpointError: a file is not whole.
+    """
+    values = json.loads((path / "state.json").read_text()).get("ranks", [])
+    return [RankState(load_tensors(path / _rank_file(number))[0], rank) for number, rank in enumerate(values, start=1)]
+
+
 def find_damage(path: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None."""
     try:
         state = json.loads((path / "state.json").read_text())
-        expected = {name: state["files"][name] for name in _FILES}
+        expected = {name: state["files"][name] for name in (*_FILES, *state["files"])}
     except FileNotFoundError:
         return "state.json is missing"
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
@@ -198,6 +241,10 @@ def find_damage(path: Path) -> str | None:
         if _fingerprint(path / name)[1] != digest:
             return f"{name} was changed after it was written"
     return None
+
+
+def _rank_file(number: int) -> str:
+    return f"rank_{number}.safetensors"
 
 
 def _fingerprint(path: Path) -> tuple[int, str]:

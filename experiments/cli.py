@@ -7,9 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from rlmem import __version__
-from rlmem.errors import RlmemError
+from rlmem.errors import RlmemError, UsageError
+from rlmem.experiments.error_line import print_error
+
+if TYPE_CHECKING:
+    from rlmem.agents.ranks import Ranks
 
 COMMANDS = {
     "train": ("train an agent: rlmem train corridor", "rlmem.experiments.train:train"),
@@ -31,6 +36,8 @@ COMMANDS = {
 
 USAGE_EXIT_CODE = 2
 
+_FOR_RANKS = ("train", "resume", "lm")  # commands that several processes run together
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
@@ -42,23 +49,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for failures, 2 for wrong usage, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if not is_launched_with_others():
+        return _guarded(lambda: _dispatch(words), print_error)
+    from rlmem.experiments.launched import Launched
+
+    launched = Launched()
+    return _guarded(lambda: launched.run(lambda ranks: _dispatch(words, ranks)), launched.say)
+
+
+def is_launched_with_others() -> bool:
+    """True for one of several processes that torchrun started."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _guarded(work: Callable[[], int], say: Callable[[str], None]) -> int:
+    """The exit code of some work, whose errors are said."""
     try:
-        return _dispatch(words)
+        return work()
     except RlmemError as error:
-        _print_error(str(error))
+        say(str(error))
         return error.exit_code
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        _print_error(f"{error.strerror or error}: {error.filename or 'the file system'}; free it or choose another")
+        say(f"{error.strerror or error}: {error.filename or 'the file system'}; free it or choose another")
         return 1
     except KeyboardInterrupt:
-        _print_error("stopped at once; what was saved before is whole")
+        say("stopped at once; what was saved before is whole")
         return 130
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], ranks: Ranks | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(help_text())
         return 0 if words else USAGE_EXIT_CODE
@@ -69,11 +91,14 @@ def _dispatch(words: list[str]) -> int:
     if name not in COMMANDS:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(COMMANDS)}"
-        _print_error(f"rlmem has no command {name!r}; {hint}")
-        return USAGE_EXIT_CODE
+        raise UsageError(f"rlmem has no command {name!r}; {hint}")
     module, _, function = COMMANDS[name][1].partition(":")
-    command: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
-    return command(rest)
+    command: Callable[..., int] = getattr(import_module(module), function)
+    if ranks is None:
+        return command(rest)
+    if name not in _FOR_RANKS:
+        raise UsageError(f"rlmem {name} runs in one process; start it without torchrun")
+    return command(rest, ranks)
 
 
 def help_text() -> str:
@@ -81,10 +106,6 @@ def help_text() -> str:
     lines = [f"  {name:<10} {summary}" for name, (summary, _) in COMMANDS.items()]
     head = "usage: rlmem COMMAND [OPTIONS]\n\nReinforcement-learning agents whose memory learns what to forget.\n"
     return "\n".join([head, "commands:", *lines, "", "rlmem COMMAND --help explains one; rlmem --version."])
-
-
-def _print_error(message: str) -> None:
-    print(f"rlmem: error: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM while training: finish the window and save; a second one ends the process at once."""
+"""Ctrl-C and SIGTERM while training: finish the window and save; a second one ends the process at once.
+
+Processes that train together pass over further ones: torchrun, which hands a signal to all of them, may do so twice,
+and kills those that have not ended half a minute later.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,20 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any
 
+from rlmem.agents.ranks import ALONE, Ranks
+
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Interruption:
-    """A context in which the first signal is only noted."""
+    """A context in which the first signal is only noted.
 
-    def __init__(self) -> None:
+    Args:
+        ranks: that train together; a signal to one stops all.
+    """
+
+    def __init__(self, ranks: Ranks = ALONE) -> None:
+        self.ranks = ranks
         self.signal: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -20,6 +31,14 @@ class Interruption:
     def is_requested(self) -> bool:
         """True once a signal came."""
         return self.signal is not None
+
+    def is_agreed(self) -> bool:
+        """True once a signal came to any rank; all ranks ask together."""
+        number = self.ranks.highest(0 if self.signal is None else self.signal)
+        if number == 0:
+            return False  # also where a signal has come meanwhile, of which the others do not know yet
+        self.signal = signal.Signals(number)
+        return True
 
     @property
     def exit_code(self) -> int:
@@ -40,5 +59,6 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self.ranks.size == 1:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -102,7 +102,7 @@ def make_report(directory: RunDirectory, arguments: ReportArguments) -> dict[str
 def command_of(config: TrainConfig) -> str:
     """The command that trains this configuration again: its preset, and a flag for everything that differs from it."""
     preset = find_preset(config.task, config.preset)
-    return command_line("rlmem train", config.task, config, preset, ("environment", "run", "learner", "model"))
+    return command_line("train", config.task, config, preset, ("environment", "run", "learner", "model"))
 
 
 def _copy_weights(directory: RunDirectory, arguments: ReportArguments) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.errors import UsageError, check
 from rlmem.experiments.arguments import RunArgument, Switch, parse
 from rlmem.experiments.run_directory import LANGUAGE_MODEL, find_run, is_pretrained, run_kind
@@ -32,8 +33,8 @@ class ResumeArguments:
     """Print nothing while training."""
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run `rlmem resume`; returns the exit code."""
+def run(argv: Sequence[str], ranks: Ranks = ALONE) -> int:
+    """Run `rlmem resume`, as the first of the ranks; returns the exit code."""
     arguments = parse(ResumeArguments, argv, "resume")
     path = find_run(arguments.run, Path(arguments.output))
     if is_pretrained(path):
@@ -45,9 +46,9 @@ def run(argv: Sequence[str]) -> int:
             arguments.total_timesteps is None,
             f"--total-timesteps is an agent's length, but {path} is a language model's run; use --updates",
         )
-        return resume_language_model(path, arguments.checkpoint, arguments.updates, quiet=arguments.quiet)
+        return resume_language_model(path, arguments.checkpoint, arguments.updates, ranks, quiet=arguments.quiet)
     check(
         arguments.updates is None,
         f"--updates is a language model's length, but {path} is an agent's run; use --total-timesteps",
     )
-    return resume_agent(path, arguments.checkpoint, arguments.total_timesteps, quiet=arguments.quiet)
+    return resume_agent(path, arguments.checkpoint, arguments.total_timesteps, ranks, quiet=arguments.quiet)

@@ -28,6 +28,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 RunKind = Literal["agent", "language_model"]
+AGENT_RUN: RunKind = "agent"
 LANGUAGE_MODEL: RunKind = "language_model"
 """What a language model's config.json says under `kind`."""
 

@@ -11,6 +11,7 @@ import tyro
 
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.errors import RlmemError, check, flag
+from rlmem.experiments.processes import check_division
 from rlmem.experiments.tasks import TASKS, CorridorOptions, TaskOptions
 from rlmem.model_config import ModelConfig
 
@@ -36,6 +37,8 @@ class RunConfig:
     """Where the policy runs; auto takes CUDA where there is a GPU."""
     num_threads: int | None = None
     """CPU threads of PyTorch; None leaves its choice, which config.json then records."""
+    processes: tyro.conf.SuppressFixed[tyro.conf.Fixed[int]] = 1
+    """Processes that train together, as torchrun started them."""
     log_interval: int = 20_000
     """Steps between two lines of metrics.jsonl."""
     checkpoint_interval: int = 200_000
@@ -78,11 +81,14 @@ class TrainConfig:
     """Sizes and memory."""
 
     def __post_init__(self) -> None:
-        rows, parts = self.run.num_envs, self.learner.num_minibatches
+        processes, parts = self.run.processes, self.learner.num_minibatches
+        check_division("--num-envs", self.run.num_envs, processes)
+        rows = self.run.num_envs // processes
+        of_each = f" of each of {processes} processes" if processes > 1 else ""
         check(
             self.learner.algorithm == "a2c" or parts <= rows,
-            f"--num-minibatches {parts} is more than --num-envs {rows}, but a minibatch is made of whole environments; "
-            "lower it",
+            f"--num-minibatches {parts} is more than the {rows} environments (--num-envs){of_each}, but a minibatch is "
+            "made of whole environments; lower it",
         )
 
     def to_json(self) -> dict[str, Any]:

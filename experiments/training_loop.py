@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rlmem.agents.learner import DivergedError
+from rlmem.agents.ranks import ALONE, RankLostError, Ranks
 from rlmem.envs.workers import EnvironmentFailedError
 from rlmem.experiments.interruption import Interruption
+from rlmem.experiments.processes import launch
 from rlmem.experiments.run_directory import RunFolder
 from rlmem.experiments.run_in_progress import RunInProgress
+from rlmem.experiments.turns import Turns
 
 
 def run_to_the_end(
@@ -20,6 +23,7 @@ def run_to_the_end(
     resume: Callable[[Path], RunInProgress[Any]],
     *,
     quiet: bool,
+    ranks: Ranks = ALONE,
 ) -> int:
     """Train a new run, or one from a checkpoint, until it is done or interrupted.
 
@@ -29,20 +33,21 @@ def run_to_the_end(
         begin: makes a new run.
         resume: takes a run up at a checkpoint.
         quiet: say nothing of a run that is done.
+        ranks: that train together, of which this is the first.
 
     Returns:
         The exit code: 0, or 130 and 143 after a signal.
     """
-    with directory.locked(), Interruption() as interruption:
+    with directory.locked(), Interruption(ranks) as interruption:
         run = begin() if checkpoint is None else _resumed(directory, checkpoint, resume)
         try:
             loop(run, interruption)
-        except (DivergedError, EnvironmentFailedError) as error:
+        except (DivergedError, EnvironmentFailedError, RankLostError) as error:
             raise type(error)(f"{error}; {_last_checkpoint(directory)}") from error
         finally:
             run.close()
     if not run.is_finished:
-        print(f"stopped at step {run.step:,} and saved; go on with: rlmem resume {directory.path}")
+        print(f"stopped at step {run.step:,} and saved; go on with: {launch(ranks.size)} resume {directory.path}")
         return interruption.exit_code
     if not quiet:
         shown = run.shown
@@ -50,9 +55,9 @@ def run_to_the_end(
     return 0
 
 
-def loop(run: RunInProgress[Any], interruption: Interruption) -> None:
+def loop(run: Turns, interruption: Interruption) -> None:
     """The training loop; saves at its end, whatever ended it."""
-    while not run.is_finished and not interruption.is_requested:
+    while not run.is_finished and not interruption.is_agreed():
         metrics = run.iterate()
         metrics |= run.evaluate_if_due()
         run.record(metrics)

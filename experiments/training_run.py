@@ -9,12 +9,14 @@ import torch
 
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.evaluation import evaluate
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.agents.trainer import Trainer
 from rlmem.checkpoint import CheckpointError
 from rlmem.experiments.allocator import keep_freed_memory
 from rlmem.experiments.checkpoints import load_checkpoint
+from rlmem.experiments.order import order_to_train
 from rlmem.experiments.progress import AGENT
-from rlmem.experiments.run_directory import RunDirectory
+from rlmem.experiments.run_directory import AGENT_RUN, RunDirectory
 from rlmem.experiments.run_in_progress import RunInProgress, restore
 from rlmem.experiments.tasks import TASKS, make_envs
 from rlmem.experiments.train_config import TrainConfig
@@ -37,15 +39,16 @@ class TrainingRun(RunInProgress[TrainConfig]):
         self._said: set[str] = set()
 
     @classmethod
-    def begin(cls, directory: RunDirectory, *, quiet: bool) -> TrainingRun:
-        """A new run from its configuration."""
+    def begin(cls, directory: RunDirectory, ranks: Ranks = ALONE, *, quiet: bool) -> TrainingRun:
+        """A new run from its configuration, which the other ranks are called to."""
         config = directory.config
+        ranks.called(order_to_train(AGENT_RUN, directory, is_resumed=False))
         torch.set_num_threads(config.run.num_threads or torch.get_num_threads())
-        return cls(directory, make_trainer(config, make_policy(config)), quiet=quiet)
+        return cls(directory, make_trainer(config, make_policy(config), ranks), quiet=quiet)
 
     @classmethod
-    def resume(cls, directory: RunDirectory, checkpoint: Path, *, quiet: bool) -> TrainingRun:
-        """The run as it was at a checkpoint, to the bit.
+    def resume(cls, directory: RunDirectory, checkpoint: Path, ranks: Ranks = ALONE, *, quiet: bool) -> TrainingRun:
+        """The run as it was at a checkpoint, to the bit; the other ranks are called to it.
 
         Raises:
             CheckpointError: the checkpoint is of another configuration.
@@ -55,7 +58,8 @@ class TrainingRun(RunInProgress[TrainConfig]):
         policy, tensors, state = load_checkpoint(checkpoint, config.run.device)
         if policy.config != config.model:
             raise CheckpointError(f"{checkpoint} holds another model than config.json describes; undo the change there")
-        trainer = make_trainer(config, policy)
+        ranks.called(order_to_train(AGENT_RUN, directory, is_resumed=True))
+        trainer = make_trainer(config, policy, ranks)
         restore(trainer, checkpoint, tensors, state)
         if state["environments"] is None:
             print("these environments cannot save their state: every one begins a new episode")
@@ -119,12 +123,12 @@ def make_policy(config: TrainConfig) -> ActorCritic:
     return policy.to(config.run.device)
 
 
-def make_trainer(config: TrainConfig, policy: ActorCritic) -> Trainer:
-    """A trainer of the configuration's environments."""
+def make_trainer(config: TrainConfig, policy: ActorCritic, ranks: Ranks = ALONE) -> Trainer:
+    """A trainer of the rank's share of the configuration's environments."""
     keep_freed_memory()
     run = config.run
     return Trainer(
-        make_envs(config.task, config.environment, run.num_envs),
+        make_envs(config.task, config.environment, len(ranks.rows(run.num_envs))),
         policy,
         config.learner,
         seed=run.seed,
@@ -132,6 +136,7 @@ def make_trainer(config: TrainConfig, policy: ActorCritic) -> Trainer:
         device=run.device,
         word=TASKS[config.task].word,
         score=TASKS[config.task].score,
+        ranks=ranks,
     )
 
 

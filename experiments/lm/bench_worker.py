@@ -129,10 +129,11 @@ def _of_run(work: Work) -> tuple[LanguageTrainer, int]:
     assert work.run is not None, "a run was named"
     directory = LanguageRunFolder(Path(work.run))
     config = directory.config
+    rows = config.learner.batch // config.run.processes  # of several processes the first one's work is measured
     config = replace(
         config,
-        run=replace(config.run, device=work.device),
-        learner=replace(config.learner, learning_rate=_STILL, warmup_updates=0, schedule="constant"),
+        run=replace(config.run, device=work.device, processes=1),
+        learner=replace(config.learner, batch=rows, learning_rate=_STILL, warmup_updates=0, schedule="constant"),
     )
     checkpoint = directory.checkpoints.choose(None, f"rlmem lm bench {directory.path}")
     return load_trainer(directory, config, checkpoint), 2

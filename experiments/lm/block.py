@@ -54,3 +54,11 @@ class Stream(Protocol):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from where `state` stood, to the bit."""
         ...
+
+
+class TaskStream(Stream, Protocol):
+    """A task's stream, whose rows may be read apart: each is the same in any batch."""
+
+    def only(self, rows: range) -> Stream:
+        """Some of the rows alone, from where they stand; this stream must not be read on."""
+        ...

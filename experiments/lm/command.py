@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from rlmem.errors import UsageError
+from rlmem.agents.ranks import ALONE, Ranks
+from rlmem.errors import UsageError, check
 from rlmem.experiments.lm.tasks import suggest
 
 COMMANDS = {
@@ -17,11 +18,11 @@ COMMANDS = {
 """Subcommands: one line of help, and where the function is that takes the rest of the words."""
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run `rlmem lm`; returns the exit code.
+def run(argv: Sequence[str], ranks: Ranks = ALONE) -> int:
+    """Run `rlmem lm`, as the first of the ranks; returns the exit code.
 
     Raises:
-        UsageError: there is no such command.
+        UsageError: there is no such command, or it cannot run in several processes.
     """
     if not argv or argv[0] in ("-h", "--help"):
         lines = [f"  {name:<8} {summary}" for name, (summary, _) in COMMANDS.items()]
@@ -32,5 +33,8 @@ def run(argv: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"rlmem lm has no command {name!r}; {suggest(name, list(COMMANDS))}")
     module, _, function = COMMANDS[name][1].partition(":")
-    command: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
+    command: Callable[..., int] = getattr(import_module(module), function)
+    if name == "train":
+        return command(rest, ranks)
+    check(ranks.size == 1, f"rlmem lm {name} runs in one process; start it without torchrun")
     return command(rest)

@@ -6,6 +6,7 @@ over. So where a stream stands is a few numbers, a row is the same in any batch,
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -99,6 +100,12 @@ class GeneratedStream:
     def batch(self) -> int:
         """Number of rows."""
         return len(self._rows)
+
+    def only(self, rows: range) -> GeneratedStream:
+        """Some of the rows alone, from where they stand; this stream must not be read on."""
+        part = copy.copy(self)
+        part._rows = [self._rows[row] for row in rows]
+        return part
 
     def next_chunk(self, length: int) -> Chunk | None:
         """As `next_block`, as arrays (batch, block) and with what only a measurement wants."""

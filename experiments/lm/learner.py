@@ -10,6 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from rlmem.agents.learner import DivergedError
 from rlmem.agents.optimizer import make_optimizer
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.core import CoreOutput
 from rlmem.experiments.lm.block import Block
 from rlmem.experiments.lm.memory_measures import measure_memory
@@ -27,8 +28,8 @@ class Learned:
 
     Args:
         state: the memory after the block.
-        num_targets: how many predictions counted.
-        metrics: by name; `train/loss` is a mean over those predictions, in nats, and missing if there were none.
+        num_targets: how many predictions counted, in the rows of all ranks.
+        metrics: of all ranks; `train/loss` is a mean over those predictions, in nats, and missing if there were none.
     """
 
     state: MemoryState
@@ -42,18 +43,21 @@ class LanguageLearner:
     Args:
         model: the language model.
         config: sizes, rates and costs.
-        generator: source of the memory dropout, on the CPU.
+        generator: source of the memory dropout, on the CPU; the same on all ranks.
+        ranks: with whom the steps are taken; each learns from rows of its own.
     """
 
-    def __init__(self, model: LanguageModel, config: LanguageLearnerConfig, generator: torch.Generator) -> None:
-        self.model, self.config, self.generator = model, config, generator
+    def __init__(
+        self, model: LanguageModel, config: LanguageLearnerConfig, generator: torch.Generator, ranks: Ranks = ALONE
+    ) -> None:
+        self.model, self.config, self.generator, self.ranks = model, config, generator, ranks
         self.optimizer = make_optimizer(model, config)
 
     def update(self, block: Block, state: MemoryState, learning_rate: float, span_cost: float) -> Learned:
         """Learn from one block.
 
         Args:
-            block: on the model's device.
+            block: of the rank's rows, on the model's device.
             state: the memory before it.
             learning_rate: of this update.
             span_cost: alpha of this update.
@@ -66,11 +70,12 @@ class LanguageLearner:
             group["lr"] = learning_rate * group["scale"]
         window = core.with_memory_dropout(Window.following(state, block.is_first), self.generator)
         self.optimizer.zero_grad(set_to_none=True)
-        num_targets = int(block.is_trained.sum())
+        num_targets = int(self.ranks.total(block.is_trained.sum()))
         parts = [
-            self._learn_from(block, rows, state, window, num_targets, span_cost)
-            for rows in torch.arange(config.batch, device=window.time.device).chunk(config.accumulate)
+            self._learn_from(block, rows, state, window, max(num_targets, 1) / self.ranks.size, span_cost)
+            for rows in torch.arange(state.batch, device=window.time.device).chunk(config.accumulate)
         ]
+        self.ranks.average_gradients(self.model.parameters())
         metrics = _together([metrics for _, metrics in parts])
         metrics["train/grad_norm"] = self._clipped_norm()
         self.optimizer.step()
@@ -80,21 +85,21 @@ class LanguageLearner:
         return Learned(
             core.carry(state, layer_inputs, window),  # what is dead is judged by the new weights
             num_targets,
-            {**as_floats(metrics), "train/learning_rate": learning_rate},
+            {**self.ranks.merged(as_floats(metrics)), "train/learning_rate": learning_rate},
         )
 
     def _learn_from(
-        self, block: Block, rows: Tensor, state: MemoryState, window: Window, num_targets: int, span_cost: float
+        self, block: Block, rows: Tensor, state: MemoryState, window: Window, targets_per_rank: float, span_cost: float
     ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         """Gradients of some rows' share of the loss; returns what they store and their share of the metrics."""
         model, config = self.model, self.config
-        share = len(rows) / config.batch
+        share = len(rows) / state.batch
         if share < 1:
             state, window = state.rows(rows), window.rows(rows)
         with autocast(config.precision, rows.device):
             output: CoreOutput = model(block.inputs[rows], state, window)
             losses = model.loss(output.hidden, block.targets[rows])
-        task_loss = losses[block.is_trained[rows]].sum() / max(num_targets, 1)
+        task_loss = losses[block.is_trained[rows]].sum() / targets_per_rank
         memory_loss = span_cost * share * model.core.auxiliary_loss(output.traces, window)
         loss = task_loss + memory_loss
         if not torch.isfinite(loss):

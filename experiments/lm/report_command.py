@@ -94,4 +94,4 @@ def make_report(directory: LanguageRunFolder, arguments: LanguageReportArguments
 
 def command_of(config: LanguageTrainConfig) -> str:
     """The command that trains this configuration again: its preset, and a flag for everything that differs from it."""
-    return command_line("rlmem lm train", config.task, config, find_preset(config.task, config.preset), _SECTIONS)
+    return command_line("lm train", config.task, config, find_preset(config.task, config.preset), _SECTIONS)

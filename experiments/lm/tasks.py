@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from rlmem.errors import UsageError
 from rlmem.experiments.lm import collision, collision_easy, copy_task, enwik8, instruction, pg19, wikitext103
-from rlmem.experiments.lm.block import Split, Stream
+from rlmem.experiments.lm.block import Split, TaskStream
 from rlmem.experiments.lm.text import Text, TextMetric, TextOptions
 from rlmem.experiments.lm.vocabulary import Vocabulary
 
@@ -52,7 +52,7 @@ class LanguageTask:
     options: type[Any]
     summary: str
     metric: Metric
-    make_streams: Callable[[Any, Split, int, int], Stream]
+    make_streams: Callable[[Any, Split, int, int], TaskStream]
     open_corpus: Callable[[Any], Corpus]
     whole: Corpus | None = None
 
@@ -66,7 +66,7 @@ class LanguageTask:
 class _MadeTask(Protocol):
     """A module of a task whose data is made up."""
 
-    def make_streams(self, options: Any, split: Split, batch: int, seed: int) -> Stream: ...
+    def make_streams(self, options: Any, split: Split, batch: int, seed: int) -> TaskStream: ...
     def symbol_names(self, options: Any) -> tuple[str, ...]: ...
     def target_names(self, options: Any) -> tuple[str, ...]: ...
     def chance(self, options: Any) -> float: ...
@@ -99,7 +99,7 @@ def _text(options: type[Any], summary: str, module: _TextTask, whole: int) -> La
         size = text.vocabulary.num_symbols
         return Corpus(size, size, text.vocabulary, text.notices)
 
-    def make_streams(chosen: Any, split: Split, batch: int, seed: int) -> Stream:
+    def make_streams(chosen: Any, split: Split, batch: int, seed: int) -> TaskStream:
         return module.open_text(chosen).stream(split, batch, seed)
 
     return LanguageTask(options, summary, module.METRIC, make_streams, open_corpus, Corpus(whole, whole))

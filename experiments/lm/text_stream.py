@@ -10,6 +10,8 @@ Otherwise The split's predictions (of every symbol but the first, which nothing 
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -61,6 +63,13 @@ class TextStream:
     def batch(self) -> int:
         """Number of rows."""
         return self._batch
+
+    def only(self, rows: range) -> TextStream:
+        """Some of the rows alone, from where they stand; this stream must not be read on."""
+        part = copy.copy(self)
+        part._batch = len(rows)
+        part._start, part._length = self._start[list(rows)], self._length[list(rows)]
+        return part
 
     def next_block(self, length: int) -> Block | None:
         """The next symbols of every row.

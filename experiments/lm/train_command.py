@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.errors import UsageError, check
 from rlmem.experiments.arguments import Switch, parse, value_of
 from rlmem.experiments.device import decide_machine
@@ -16,6 +17,7 @@ from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS, Corpus
 from rlmem.experiments.lm.train_config import LanguageTrainConfig
 from rlmem.experiments.lm.training_run import EVALUATION_SEED, LanguageRun, load_weights, make_model
+from rlmem.experiments.processes import check_same_number, launch
 from rlmem.experiments.run_directory import find_run
 from rlmem.experiments.training_loop import run_to_the_end
 from rlmem.language_model import check_has_slots
@@ -37,10 +39,10 @@ class LanguageTrainArguments:
     """Print configuration, parameter count and predicted memory, and do nothing."""
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run `rlmem lm train`; returns the exit code."""
+def run(argv: Sequence[str], ranks: Ranks = ALONE) -> int:
+    """Run `rlmem lm train`, as the first of the ranks; returns the exit code."""
     arguments = parse_language_train(argv)
-    config = resolve(arguments.config)
+    config = resolve(arguments.config, ranks)
     task = LANGUAGE_TASKS[config.task]
     if arguments.dry_run:
         print_dry_run(config, task.planned(config.options))
@@ -52,36 +54,43 @@ def run(argv: Sequence[str]) -> int:
     if not arguments.quiet:
         for notice in corpus.notices:
             print(notice)
-    return train_to_the_end(directory, None, quiet=arguments.quiet)
+    return train_to_the_end(directory, None, ranks, quiet=arguments.quiet)
 
 
-def resume_language_model(path: Path, checkpoint: str | None, updates: int | None, *, quiet: bool) -> int:
+def resume_language_model(
+    path: Path, checkpoint: str | None, updates: int | None, ranks: Ranks = ALONE, *, quiet: bool
+) -> int:
     """Go on with a language model's run.
 
     Args:
         path: of the run.
         checkpoint: name of the one to go back to; None takes the newest.
         updates: new length of the run before any fine-tuning, or None.
+        ranks: that train together, of which this is the first.
         quiet: show no progress.
 
     Returns:
         The exit code.
     """
     directory = LanguageRunFolder(path)
-    resolve(directory.config)
-    chosen = directory.checkpoints.choose(checkpoint, f"rlmem resume {path}")
+    check_same_number(path, directory.config.run.processes, ranks.size)
+    resolve(directory.config, ranks)
+    chosen = directory.checkpoints.choose(checkpoint, f"{launch(ranks.size)} resume {path}")
     extend(directory, updates)
-    return train_to_the_end(directory, chosen, quiet=quiet)
+    return train_to_the_end(directory, chosen, ranks, quiet=quiet)
 
 
-def train_to_the_end(directory: LanguageRunFolder, checkpoint: Path | None, *, quiet: bool) -> int:
+def train_to_the_end(
+    directory: LanguageRunFolder, checkpoint: Path | None, ranks: Ranks = ALONE, *, quiet: bool
+) -> int:
     """Train a new run, or one from a checkpoint, until it is done or interrupted; arguments as in `run_to_the_end`."""
     return run_to_the_end(
         directory,
         checkpoint,
-        lambda: LanguageRun.begin(directory, quiet=quiet),
-        lambda chosen: LanguageRun.resume(directory, chosen, quiet=quiet),
+        lambda: LanguageRun.begin(directory, ranks, quiet=quiet),
+        lambda chosen: LanguageRun.resume(directory, chosen, ranks, quiet=quiet),
         quiet=quiet,
+        ranks=ranks,
     )
 
 
@@ -115,13 +124,13 @@ def print_tasks() -> None:
     print("\nrlmem lm train TASK --help lists a task's flags and their defaults.")
 
 
-def resolve(config: LanguageTrainConfig) -> LanguageTrainConfig:
-    """The configuration with device and threads decided, so that another machine can repeat it.
+def resolve(config: LanguageTrainConfig, ranks: Ranks = ALONE) -> LanguageTrainConfig:
+    """The configuration with device, threads and processes decided, so that another machine can repeat it.
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: there is no such device here, or the rows cannot be divided among the ranks.
     """
-    return replace(config, run=decide_machine(config.run))
+    return replace(config, run=decide_machine(config.run, ranks))
 
 
 def extend(directory: LanguageRunFolder, updates: int | None) -> None:

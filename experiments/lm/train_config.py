@@ -12,6 +12,7 @@ from rlmem.errors import check, flag
 from rlmem.experiments.lm.copy_task import CopyOptions
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS
 from rlmem.experiments.lm.text import TextOptions
+from rlmem.experiments.processes import check_division
 from rlmem.experiments.run_directory import LANGUAGE_MODEL
 from rlmem.experiments.train_config import ConfigError, check_keys, read_section
 from rlmem.language_model import VocabularyConfig
@@ -42,6 +43,8 @@ class LanguageRunConfig:
     """Where the model runs; auto takes CUDA where there is a GPU."""
     num_threads: int | None = None
     """CPU threads of PyTorch; None leaves its choice, which config.json then records."""
+    processes: tyro.conf.SuppressFixed[tyro.conf.Fixed[int]] = 1
+    """Processes that train together, as torchrun started them."""
     log_interval: int = 50
     """Updates between two lines of metrics.jsonl, each a mean over the updates since the last one."""
     checkpoint_interval: int = 500
@@ -157,6 +160,15 @@ class LanguageTrainConfig:
     """Symbols to vectors and back."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """Sizes and memory."""
+
+    def __post_init__(self) -> None:
+        rows, processes, parts = self.learner.batch, self.run.processes, self.learner.accumulate
+        check_division("--batch", rows, processes)
+        check(
+            parts <= rows // processes,
+            f"--accumulate {parts} is more parts than each of {processes} processes has rows ({rows // processes}); "
+            "lower it",
+        )
 
     def with_data(self, data: str | None) -> LanguageTrainConfig:
         """The same with its text elsewhere.

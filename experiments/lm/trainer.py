@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlmem.agents.optimizer import load_optimizer, optimizer_tensors
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.experiments.lm.block import Block, Stream
 from rlmem.experiments.lm.gathered import Gathered
 from rlmem.experiments.lm.learner import LanguageLearner
@@ -26,11 +27,12 @@ class LanguageTrainer:
     """Reads, updates and carries memory, until all updates are done.
 
     Args:
-        model: the language model, on its device.
-        stream: the training data.
+        model: the language model, on its device; the first rank's weights are everyone's.
+        stream: the training data of the rank's rows.
         learner: what an update is made of.
         run: lengths and the seed of the memory dropout.
         metric: of the task, for the unit of the loss.
+        ranks: that train with this one, each with as many rows.
     """
 
     def __init__(
@@ -40,13 +42,17 @@ class LanguageTrainer:
         learner: LanguageLearnerConfig,
         run: LanguageRunConfig,
         metric: Metric,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.model, self.stream, self._run, self._metric = model, stream, run, metric
+        self.model, self.stream, self.ranks, self._run, self._metric = model, stream, ranks, run, metric
         self.updates = 0
-        self.state = model.core.initial_state(learner.batch)
+        self.state = model.core.initial_state(stream.batch)
         self.gathered = Gathered()
         self._memory_dropout = torch.Generator().manual_seed(run.seed)
-        self.learner = LanguageLearner(model, learner, self._memory_dropout)
+        self.learner = LanguageLearner(model, learner, self._memory_dropout, ranks)
+        ranks.copy_first(model)
+        if not ranks.is_first:
+            torch.manual_seed(ranks.seed(run.seed))  # of the other dropouts, which are each row's own
         model.train()
 
     @property

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.checkpoint import CheckpointError, load_language_model
 from rlmem.errors import check
 from rlmem.experiments.allocator import keep_freed_memory
@@ -16,8 +17,10 @@ from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS, Corpus, unit_of
 from rlmem.experiments.lm.train_config import LanguageTrainConfig
 from rlmem.experiments.lm.trainer import LanguageTrainer
+from rlmem.experiments.order import order_to_train
 from rlmem.experiments.peak_memory import peak_memory_mib
 from rlmem.experiments.progress import Shown
+from rlmem.experiments.run_directory import LANGUAGE_MODEL
 from rlmem.experiments.run_in_progress import RunInProgress, restore
 from rlmem.language_model import LanguageModel
 
@@ -40,25 +43,28 @@ class LanguageRun(RunInProgress[LanguageTrainConfig]):
         self.trainer = trainer
 
     @classmethod
-    def begin(cls, directory: LanguageRunFolder, *, quiet: bool) -> LanguageRun:
-        """A new run from its configuration, with the weights of --init if that was given."""
+    def begin(cls, directory: LanguageRunFolder, ranks: Ranks = ALONE, *, quiet: bool) -> LanguageRun:
+        """A new run from its configuration, with the weights of --init if given; the other ranks are called to it."""
         config = directory.config
+        ranks.called(order_to_train(LANGUAGE_MODEL, directory, is_resumed=False))
         _set_threads(config)
         model = make_model(config, LANGUAGE_TASKS[config.task].open_corpus(config.options))
         if config.run.init is not None:
             load_weights(model, Path(config.run.init))
-        return cls(directory, make_trainer(config, model), quiet=quiet)
+        return cls(directory, make_trainer(config, model, ranks), quiet=quiet)
 
     @classmethod
-    def resume(cls, directory: LanguageRunFolder, checkpoint: Path, *, quiet: bool) -> LanguageRun:
-        """The run as it was at a checkpoint, to the bit.
+    def resume(
+        cls, directory: LanguageRunFolder, checkpoint: Path, ranks: Ranks = ALONE, *, quiet: bool
+    ) -> LanguageRun:
+        """The run as it was at a checkpoint, to the bit; the other ranks are called to it.
 
         Raises:
             CheckpointError: the checkpoint is of another configuration.
             UsageError: the data is not what it was.
         """
         _set_threads(directory.config)
-        return cls(directory, load_trainer(directory, directory.config, checkpoint), quiet=quiet)
+        return cls(directory, load_trainer(directory, directory.config, checkpoint, ranks), quiet=quiet)
 
     def logged(self, metrics: dict[str, float]) -> dict[str, float]:
         """What was gathered since the last line; the next one begins anew."""
@@ -112,21 +118,25 @@ def make_model(config: LanguageTrainConfig, corpus: Corpus) -> LanguageModel:
     return LanguageModel(config.model, vocabulary).to(config.run.device)
 
 
-def make_trainer(config: LanguageTrainConfig, model: LanguageModel) -> LanguageTrainer:
-    """A trainer on the task's training data."""
+def make_trainer(config: LanguageTrainConfig, model: LanguageModel, ranks: Ranks = ALONE) -> LanguageTrainer:
+    """A trainer on the rank's rows of the task's training data."""
     keep_freed_memory()
     task = LANGUAGE_TASKS[config.task]
     stream = task.make_streams(config.options, "train", config.learner.batch, config.run.seed)
-    return LanguageTrainer(model, stream, config.learner, config.run, task.metric)
+    rows = ranks.rows(config.learner.batch)
+    return LanguageTrainer(model, stream.only(rows), config.learner, config.run, task.metric, ranks)
 
 
-def load_trainer(directory: LanguageRunFolder, config: LanguageTrainConfig, checkpoint: Path) -> LanguageTrainer:
-    """The trainer as it was at a checkpoint, to the bit.
+def load_trainer(
+    directory: LanguageRunFolder, config: LanguageTrainConfig, checkpoint: Path, ranks: Ranks = ALONE
+) -> LanguageTrainer:
+    """The trainer as it was at a checkpoint, to the bit; later ranks are called to theirs.
 
     Args:
         directory: of the run.
         config: of the run; its device may be another one, and so may its rates.
         checkpoint: its folder.
+        ranks: that train together, of which this is the first.
 
     Raises:
         CheckpointError: the checkpoint is of another configuration.
@@ -138,7 +148,8 @@ def load_trainer(directory: LanguageRunFolder, config: LanguageTrainConfig, chec
     vocabulary = config.embedding.of(corpus.num_symbols, corpus.num_targets)
     if (model.config, model.vocabulary) != (config.model, vocabulary):
         raise CheckpointError(f"{checkpoint} holds another model than config.json describes; undo the change there")
-    trainer = make_trainer(config, model)
+    ranks.called(order_to_train(LANGUAGE_MODEL, directory, is_resumed=True))
+    trainer = make_trainer(config, model, ranks)
     restore(trainer, checkpoint, tensors, state)
     return trainer
 

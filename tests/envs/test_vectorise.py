@@ -147,6 +147,7 @@ def test_processes_equal_turns(failing: str) -> None:
     for process in workers_of(side_by_side).processes:
         assert process.pid is not None
         os.kill(process.pid, signal.SIGINT)  # as Ctrl-C does to the whole group; it is the main process's affair
+        assert os.getpgid(process.pid) != os.getpgid(0), "SIGTERM to the whole group is the main process's affair too"
     assert_equal(side_by_side.step([0, 1]), in_turn.step([0, 1]))
     side_by_side.close()
     assert [process.exitcode for process in workers_of(side_by_side).processes] == [0, 0]
