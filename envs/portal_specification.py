@@ -189,7 +189,9 @@ def transition(
     is_right = has_entered & (actions[rows] == right_door)
     is_wrong = has_entered ^ is_right
     next_room = arrays.where(is_right, room + 1, arrays.where(is_wrong, 0, room))
-    is_last = next_room == rules.num_rooms - 1  # nobody is there already: the episode ends with the step that leads there
+    is_last = (
+        next_room == rules.num_rooms - 1
+    )  # nobody is there already: the episode ends with the step that leads there
     successes[rows] = is_last
     terminations[rows] = is_last | (is_wrong & progress.has_erred[rows, room])
     rewards[rows] = arrays.where(is_right, REWARD_PER_ROOM * arrays.as_float(room + 1), 0.0)
