@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
+from rlmem.agents.device_collector import collector_for
 from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.agents.learner import Learner
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.memory_metrics import memory_metrics
 from rlmem.agents.optimizer import load_optimizer, optimizer_tensors
-from rlmem.agents.rollout import Collector
 from rlmem.errors import check
 from rlmem.memory_state import MemoryState
 
@@ -58,7 +58,8 @@ class Trainer:
         self._seed = seed
         self._actions = torch.Generator(device).manual_seed(seed)
         self._order = torch.Generator().manual_seed(seed)
-        self.collector = Collector(envs, policy, config.num_steps, self._actions, seed, score)
+        make_collector = collector_for(envs, policy, config.num_steps)
+        self.collector = make_collector(envs, policy, config.num_steps, self._actions, seed, score)
         self.learner = Learner(policy, config, self._order)
 
     @property

@@ -65,6 +65,11 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
 
         return torch.tensor(array, device=self.device)  # a copy, also where the device is the CPU
 
+    @property
+    def step_limit(self) -> int:
+        """Steps after which an episode is truncated."""
+        return self._step_limit
+
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[torch.Tensor, Infos]:
