@@ -40,7 +40,12 @@ class DeviceCollector(Collector):
     Episodes are counted once a window, from its rewards and ends.
     """
 
+    _is_captured = True
     _window: DeviceWindow | None = None
+
+    def act_by(self, *, is_captured: bool) -> None:
+        """From the next window on take steps by a CUDA graph (the default) or, to see what it gains, by Python."""
+        self._is_captured, self._window = is_captured, None
 
     def _collect(self) -> Rollout:
         noise = self.policy.action_head.noise((self.num_steps, self.envs.num_envs), self.generator)
@@ -79,7 +84,13 @@ class DeviceCollector(Collector):
             self._window = None  # its memory is free for the next one
             envs: Any = self.envs
             self._window = DeviceWindow(
-                self.policy, envs, room, self.num_steps, self.observation, self.statistics.score
+                self.policy,
+                envs,
+                room,
+                self.num_steps,
+                self.observation,
+                self.statistics.score,
+                is_captured=self._is_captured,
             )
         return self._window
 

@@ -54,6 +54,7 @@ class DeviceWindow:
         num_steps: T, steps a window.
         observation: leaves (batch, ...), like those to come.
         score: name of the number in `final_info` that tells how far an episode came, or None.
+        is_captured: on CUDA, record a step and play it again; without, every step is Python's.
 
     Attributes:
         records: what each step gave, by name, (time, batch, ...).
@@ -69,6 +70,8 @@ class DeviceWindow:
         num_steps: int,
         observation: Observation,
         score: str | None,
+        *,
+        is_captured: bool = True,
     ) -> None:
         batch, device = envs.num_envs, envs.device
         self._policy, self._envs, self._score, self.num_steps = policy, envs, score, num_steps
@@ -85,7 +88,7 @@ class DeviceWindow:
         self._cut_step = torch.zeros(cuts, batch, dtype=torch.int64, device=device)
         self._cut_start = torch.zeros_like(self._cut_step)
         self._cut_observation = tuple(leaf.new_zeros(cuts, *leaf.shape) for leaf in observation)
-        self.step = CapturedStep(self._take_step, device)
+        self.step = CapturedStep(self._take_step, device if is_captured else torch.device("cpu"))
 
     def begin(
         self, state: MemoryState, memories: list[LayerMemory], observation: Observation, is_first: Tensor, noise: Tensor
@@ -135,7 +138,8 @@ class DeviceWindow:
                 self.records[name] = values.new_zeros(self.num_steps, *values.shape)
             self.records[name].index_copy_(0, time, values[None])
         self._keep_cuts(truncated & ~terminated, infos["final_obs"], time, start)
-        self.observation[0].copy_(observation)
+        for leaf, after in zip(self.observation, (observation,), strict=True):
+            leaf.copy_(after)
         self.is_first.copy_(is_last)
 
     def _keep_cuts(self, is_cut: Tensor, final_obs: Tensor, time: Tensor, start: Tensor) -> None:

@@ -134,7 +134,13 @@ class Trainer:
         self.timesteps = int(state["timesteps"])
         self.learner.is_span_learning = bool(state["is_span_learning"])
         self.statistics.load_state_dict(state["statistics"])
-        self._actions.set_state(tensors["generator.actions"].cpu())
+        drawn = tensors["generator.actions"].cpu()
+        check(
+            len(drawn) == len(self._actions.get_state()),
+            f"its actions were drawn on another kind of device than {self._actions.device}, whose generator cannot go "
+            "on from there; resume it on the kind of device that it began on (its weights work on any)",
+        )
+        self._actions.set_state(drawn)
         self._order.set_state(tensors["generator.order"].cpu())
         load_optimizer(self.learner.optimizer, tensors)
         restore = getattr(self.envs, "load_state_dict", None)

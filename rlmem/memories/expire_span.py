@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlmem.full_precision import full_precision
 from rlmem.memories.base import AgeRange, Memory
 from rlmem.memories.span_features import RandomFeatures
 from rlmem.model_config import ModelConfig
@@ -181,9 +182,10 @@ class ExpireSpanMemory(Memory):
         if torch.is_autocast_enabled(normed.device.type):
             with torch.autocast(normed.device.type, enabled=False):
                 return self.spans(normed.float())
-        inputs = normed if self.features is None else self.features(normed)
-        logit = torch.nn.functional.linear(inputs, self.weight[None], self.bias[None]).squeeze(-1)
-        return self.max_span * torch.sigmoid(logit / self.pre_divisor)
+        with full_precision():
+            inputs = normed if self.features is None else self.features(normed)
+            logit = torch.nn.functional.linear(inputs, self.weight[None], self.bias[None]).squeeze(-1)
+            return self.max_span * torch.sigmoid(logit / self.pre_divisor)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""
