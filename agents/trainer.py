@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from rlmem.actor_critic import ActorCritic
+from rlmem.agents.device_collector import collector_for
 from rlmem.agents.episode_statistics import EpisodeStatistics
 from rlmem.agents.learner import Learner
 from rlmem.agents.learner_config import LearnerConfig
 from rlmem.agents.memory_metrics import memory_metrics
 from rlmem.agents.optimizer import load_optimizer, optimizer_tensors
 from rlmem.agents.ranks import ALONE, Ranks
-from rlmem.agents.rollout import Collector
 from rlmem.errors import check
 from rlmem.memory_state import MemoryState
 
@@ -62,7 +62,8 @@ class Trainer:
         self._seed = ranks.seed(seed)
         self._actions = torch.Generator(device).manual_seed(self._seed)
         self._order = torch.Generator().manual_seed(seed)
-        self.collector = Collector(envs, policy, config.num_steps, self._actions, self._seed, score, ranks)
+        make_collector = collector_for(envs, policy, config.num_steps)
+        self.collector = make_collector(envs, policy, config.num_steps, self._actions, self._seed, score, ranks)
         self.learner = Learner(policy, config, self._order, ranks)
         ranks.copy_first(policy)
 
@@ -140,7 +141,13 @@ class Trainer:
         self.timesteps = int(state["timesteps"])
         self.learner.is_span_learning = bool(state["is_span_learning"])
         self.statistics.load_state_dict(state["statistics"])
-        self._actions.set_state(tensors["generator.actions"].cpu())
+        drawn = tensors["generator.actions"].cpu()
+        check(
+            len(drawn) == len(self._actions.get_state()),
+            f"its actions were drawn on another kind of device than {self._actions.device}, whose generator cannot go "
+            "on from there; resume it on the kind of device that it began on (its weights work on any)",
+        )
+        self._actions.set_state(drawn)
         self._order.set_state(tensors["generator.order"].cpu())
         load_optimizer(self.learner.optimizer, tensors)
         restore = getattr(self.envs, "load_state_dict", None)

@@ -72,6 +72,11 @@ class CorridorEpisodes(Episodes[Layouts]):
         """``columns``, ``steps``, ``length``, ``object_colour``, ``red_door``: (envs,) int64 each."""
         return {"columns": self.columns, "steps": self.steps, **vars(self.layouts)}
 
+    def replace_arrays(self, arrays: Mapping[str, Any]) -> None:
+        """Play on with other arrays under the names of `state_arrays`."""
+        self.columns, self.steps = arrays["columns"], arrays["steps"]
+        self.layouts = Layouts(**{name: arrays[name] for name in vars(self.layouts)})
+
     def build_grid(self) -> Grid:
         """MiniGrid's grid of the first corridor, as wide as the longest corridor needs."""
         return build_grid(self.layouts.in_words(0), None, self.fold.width)

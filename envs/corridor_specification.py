@@ -1,8 +1,9 @@
-"""The Corridor's rules, once, in NumPy: `CorridorEnv` and `VectorCorridorEnv` both play by this file.
+"""The Corridor's rules, once: `CorridorEnv`, `VectorCorridorEnv` and `DeviceWordEnv` all play by this file.
 
 Columns count from 0 at the corridor's west end to length - 1 at its east end; rows are -1 (north), 0 (the corridor),
 1 (south). Object colour and side of the red door are indices: into `COLOURS` and into `SIDES`, whose index is also the
-number of the action that walks there. Everything except `Layout` is batched over `envs`, the leading axis.
+number of the action that walks there. Everything except `Layout` is batched over `envs`, the leading axis; the arrays
+may be NumPy's or tensors (see `array_namespace`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rlmem.envs.array_namespace import namespace_of
 from rlmem.envs.grid_world import (
     ACTIONS,
     COLOURS,
@@ -59,6 +61,11 @@ class CorridorRules(EpisodeRules):
                 f"max_length is {self.max_length}, below min_length {self.min_length}, so no length can be drawn: "
                 "raise max_length or lower min_length (equal values fix the length)"
             )
+
+    @property
+    def shortest_episode(self) -> int:
+        """The shortest corridor's cells, walked straight: the step out of the last one enters a door."""
+        return min(self.min_length, self.step_limit)
 
 
 class Layout(NamedTuple):
@@ -123,10 +130,11 @@ def transition(columns: IntArray, layouts: Layouts, actions: IntArray) -> tuple[
         Three arrays (envs,): new columns; rewards, 1 for entering the door of the object's colour and 0 otherwise;
         whether a door was entered.
     """
+    arrays = namespace_of(columns)
     last = layouts.length - 1
     entered = (columns == last) & (actions <= SOUTH)
-    rewards = (entered & (actions == layouts.right_door)).astype(np.float64)
-    moved = np.minimum(np.maximum(columns + _COLUMN_CHANGE[actions], 0), last)
+    rewards = arrays.as_float(entered & (actions == layouts.right_door))
+    moved = arrays.minimum(arrays.maximum(columns + arrays.take(_COLUMN_CHANGE, actions), 0), last)
     return moved, rewards, entered
 
 
@@ -177,13 +185,14 @@ _DISTINCT_OBSERVATIONS = _paint_distinct()
 
 def observation_codes(columns: IntArray, layouts: Layouts) -> IntArray:
     """Number what each agent sees, (envs,): an index into the distinct observations."""
-    west = np.minimum(columns, 2)
-    east = np.minimum(layouts.length - 1 - columns, 2)
+    arrays = namespace_of(columns)
+    west = arrays.minimum(columns, 2)
+    east = arrays.minimum(layouts.length - 1 - columns, 2)
     codes: IntArray = ((west * 3 + east) * 2 + layouts.object_colour) * 2 + layouts.red_door
     return codes
 
 
 def observe(codes: IntArray) -> Observations:
     """Look observations up by their codes: (envs,) to a fresh array (envs, 3, 3, vocabulary)."""
-    observations: Observations = _DISTINCT_OBSERVATIONS.take(codes, axis=0)
+    observations: Observations = namespace_of(codes).take(_DISTINCT_OBSERVATIONS, codes)
     return observations

@@ -89,6 +89,10 @@ class Episodes(ABC, Generic[LayoutsT]):
         """Name the arrays (envs, ...) that the coming steps depend on, not copied."""
 
     @abstractmethod
+    def replace_arrays(self, arrays: Mapping[str, Any]) -> None:
+        """Play on with other arrays, or tensors, under the names of `state_arrays`, all of them; not copied."""
+
+    @abstractmethod
     def build_grid(self) -> Grid:
         """Build MiniGrid's grid around the first row's agent, without the agent."""
 

@@ -59,6 +59,11 @@ class EpisodeRules:
         """Steps after which an episode is truncated, as a number in every case."""
         return sys.maxsize if self.max_episode_steps is None else int(self.max_episode_steps)
 
+    @property
+    def shortest_episode(self) -> int:
+        """No episode ends before so many steps, at least 1; derived classes know more."""
+        return 1
+
 
 class ArrayBatch:
     """A batch of things described by numbers: a dataclass that derives from it has one array (envs, ...) a field."""

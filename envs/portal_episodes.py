@@ -15,6 +15,7 @@ from rlmem.envs.portal_drawing import build_grid, draw_frame, draw_text, draw_vi
 from rlmem.envs.portal_specification import (
     Layouts,
     PortalRules,
+    Progress,
     Room,
     draw_layouts,
     first_progress,
@@ -81,6 +82,12 @@ class PortalEpisodes(Episodes[Layouts]):
     def room(self, row: int) -> Room:
         """The room that one row's agent is in."""
         return self.layouts.room(row, int(self.progress.room[row]))
+
+    def replace_arrays(self, arrays: Mapping[str, Any]) -> None:
+        """Play on with other arrays under the names of `state_arrays`."""
+        self.progress = Progress(**{name: arrays[name] for name in vars(self.progress)})
+        self.steps = arrays["steps"]
+        self.layouts = Layouts(**{name: arrays[name] for name in vars(self.layouts)})
 
     def build_grid(self) -> Grid:
         """MiniGrid's grid of the room that the first row's agent is in."""

@@ -1,8 +1,9 @@
-"""The Multi-Room Portal's rules, once, in NumPy: `PortalEnv` and `VectorPortalEnv` both play by this file.
+"""The Multi-Room Portal's rules, once: `PortalEnv`, `VectorPortalEnv` and `DeviceWordEnv` all play by this file.
 
 Rooms are indices from 0 here, and numbers from 1 in all that people and agents see. A cell is a number too,
 row * room_size + column, both from 0 in the room's north-west corner; its walls are row and column -1 and room_size.
-Colours are indices into `COLOURS`. Everything except `Room` is batched over `envs`, the leading axis.
+Colours are indices into `COLOURS`. Everything except `Room` is batched over `envs`, the leading axis; the arrays may be
+NumPy's or tensors (see `array_namespace`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rlmem.envs.array_namespace import namespace_of
 from rlmem.envs.grid_world import (
     ACTIONS,
     COLOURS,
@@ -65,6 +67,12 @@ class PortalRules(EpisodeRules):
     def centre(self) -> int:
         """The cell where agents enter."""
         return self.room_size**2 // 2
+
+    @property
+    def shortest_episode(self) -> int:
+        """To a door and through it, twice: two mistakes; of two rooms the last one is reached by one door."""
+        doors = 1 if self.num_rooms == 2 else 2
+        return min(doors * (self.room_size // 2 + 1), self.step_limit)
 
 
 class Room(NamedTuple):
@@ -167,31 +175,39 @@ def transition(
         0; whether the episode terminated, by a second mistake in one room or in the last room; whether the last room
         was reached.
     """
-    targets = _targets(rules.room_size).take(progress.cell * len(ACTIONS) + actions)
-    rewards = np.zeros(len(actions))
-    terminations, successes = np.zeros((2, len(actions)), dtype=bool)
-    rows = np.flatnonzero(targets == rules.room_size**2)  # where a door was entered
+    arrays = namespace_of(actions)
+    door = rules.room_size**2
+    targets = arrays.take(_targets(rules.room_size), progress.cell * len(ACTIONS) + actions)
+    rewards = arrays.zeros(len(actions), float, actions)
+    terminations, successes = (arrays.zeros(len(actions), bool, actions) for _ in range(2))
+    rows = arrays.rows_where(targets == door)
     if not len(rows):
         moved = Progress(progress.room, targets, progress.rooms_visited, progress.has_erred)
         return moved, rewards, terminations, successes
-    room = progress.room[rows]
+    has_entered, room = targets[rows] == door, progress.room[rows]
     right_door = right_doors(layouts.west_colour[rows, room], layouts.right_colour[rows, room])
-    is_right = actions[rows] == right_door
-    next_room = np.where(is_right, room + 1, 0)
-    successes[rows] = next_room == rules.num_rooms - 1
-    terminations[rows] = successes[rows] | (~is_right & progress.has_erred[rows, room])
-    rewards[rows] = np.where(is_right, REWARD_PER_ROOM * (room + 1), 0.0)
-    targets[rows] = rules.centre
-    moved = Progress(progress.room.copy(), targets, progress.rooms_visited.copy(), progress.has_erred.copy())
+    is_right = has_entered & (actions[rows] == right_door)
+    is_wrong = has_entered ^ is_right
+    next_room = arrays.where(is_right, room + 1, arrays.where(is_wrong, 0, room))
+    is_last = (
+        next_room == rules.num_rooms - 1
+    )  # nobody is there already: the episode ends with the step that leads there
+    successes[rows] = is_last
+    terminations[rows] = is_last | (is_wrong & progress.has_erred[rows, room])
+    rewards[rows] = arrays.where(is_right, REWARD_PER_ROOM * arrays.as_float(room + 1), 0.0)
+    targets[rows] = arrays.where(has_entered, rules.centre, targets[rows])
+    copied = [arrays.copy(each) for each in (progress.room, progress.rooms_visited, progress.has_erred)]
+    moved = Progress(copied[0], targets, copied[1], copied[2])
     moved.room[rows] = next_room
-    moved.rooms_visited[rows] = np.maximum(progress.rooms_visited[rows], next_room + 1)
-    moved.has_erred[rows, room] |= ~is_right
+    moved.rooms_visited[rows] = arrays.maximum(progress.rooms_visited[rows], next_room + 1)
+    moved.has_erred[rows, room] |= is_wrong
     return moved, rewards, terminations, successes
 
 
 def right_doors(west_colour: IntArray, right_colour: IntArray) -> IntArray:
     """The actions that enter the doors of the right colours: WEST or EAST, in the colours' shape."""
-    return np.where(west_colour == right_colour, WEST, EAST)
+    doors: IntArray = namespace_of(west_colour).where(west_colour == right_colour, WEST, EAST)
+    return doors
 
 
 def words_at(column: int, row: int, agent: tuple[int, int] | None, room: Room, room_size: int) -> tuple[str, ...]:
@@ -254,8 +270,9 @@ def _distinct_cells(room_size: int) -> IntArray:
 
 def observation_codes(progress: Progress, layouts: Layouts, rules: PortalRules) -> IntArray:
     """Number what each agent sees, (envs,): an index into the distinct observations of this size of rooms."""
-    cells = _distinct_cells(rules.room_size).take(progress.cell)
-    west_colour = layouts.west_colour[np.arange(len(cells)), progress.room]
+    arrays = namespace_of(progress.cell)
+    cells = arrays.take(_distinct_cells(rules.room_size), progress.cell)
+    west_colour = layouts.west_colour[arrays.all_rows(cells), progress.room]
     codes: IntArray = (cells * len(COLOURS) + west_colour) * NUM_ROOMS + progress.room
     return codes
 
@@ -263,5 +280,5 @@ def observation_codes(progress: Progress, layouts: Layouts, rules: PortalRules) 
 def observe(codes: IntArray, rules: PortalRules) -> Observations:
     """Look observations up by their codes: (envs,) to a fresh array (envs, 3, 3, vocabulary)."""
     table = _paint_distinct(min(rules.room_size, _LARGEST_DISTINCT))
-    observations: Observations = table.take(codes, axis=0)
+    observations: Observations = namespace_of(codes).take(table, codes)
     return observations

@@ -35,6 +35,8 @@ class RunConfig:
     """Of the weights, environments, actions and minibatches."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the policy runs; auto takes CUDA where there is a GPU."""
+    tf32: bool = False
+    """On CUDA, multiply matrices in TF32: faster, with 3 digits; spans and masks stay float32."""
     num_threads: int | None = None
     """CPU threads of PyTorch; None leaves its choice, which config.json then records."""
     processes: tyro.conf.SuppressFixed[tyro.conf.Fixed[int]] = 1

@@ -14,6 +14,8 @@ from rlmem.agents.trainer import Trainer
 from rlmem.checkpoint import CheckpointError
 from rlmem.experiments.allocator import keep_freed_memory
 from rlmem.experiments.checkpoints import load_checkpoint
+from rlmem.experiments.cuda_settings import prepare_device
+from rlmem.experiments.device_envs import make_training_envs
 from rlmem.experiments.order import order_to_train
 from rlmem.experiments.progress import AGENT
 from rlmem.experiments.run_directory import AGENT_RUN, RunDirectory
@@ -44,6 +46,7 @@ class TrainingRun(RunInProgress[TrainConfig]):
         config = directory.config
         ranks.called(order_to_train(AGENT_RUN, directory, is_resumed=False))
         torch.set_num_threads(config.run.num_threads or torch.get_num_threads())
+        prepare_device(config.run.device, tf32=config.run.tf32)
         return cls(directory, make_trainer(config, make_policy(config), ranks), quiet=quiet)
 
     @classmethod
@@ -55,6 +58,7 @@ class TrainingRun(RunInProgress[TrainConfig]):
         """
         config = directory.config
         torch.set_num_threads(config.run.num_threads or torch.get_num_threads())
+        prepare_device(config.run.device, tf32=config.run.tf32)
         policy, tensors, state = load_checkpoint(checkpoint, config.run.device)
         if policy.config != config.model:
             raise CheckpointError(f"{checkpoint} holds another model than config.json describes; undo the change there")
@@ -128,7 +132,7 @@ def make_trainer(config: TrainConfig, policy: ActorCritic, ranks: Ranks = ALONE)
     keep_freed_memory()
     run = config.run
     return Trainer(
-        make_envs(config.task, config.environment, len(ranks.rows(run.num_envs))),
+        make_training_envs(config, policy, len(ranks.rows(run.num_envs))),
         policy,
         config.learner,
         seed=run.seed,

@@ -36,7 +36,7 @@ class WordEncoder(nn.Module):
             (..., model).
         """
         words = observation.flatten(-3)  # (..., cells * words)
-        if words.shape[:-1].numel() <= _FEW_OBSERVATIONS:
+        if words.device.type != "cpu" or words.shape[:-1].numel() <= _FEW_OBSERVATIONS:  # a search waits for a GPU
             return words.to(self.embedding.dtype) @ self.embedding.flatten(0, 1)
         present = words.reshape(-1, words.shape[-1]).amax(0).nonzero().squeeze(1)  # most words are in view nowhere
         embedding = self.embedding.flatten(0, 1)[present]

@@ -32,10 +32,10 @@ class ItemScore:
             item: (batch, block) int64, as in `Block`; within a row the numbers of answers ascend.
             is_right: (batch, block) bool, True where the target was predicted; anything where nothing is scored.
         """
-        is_scored = (item != NO_ITEM).cpu().numpy()
+        items, rights = item.cpu().numpy(), is_right.cpu().numpy()
+        is_scored = items != NO_ITEM
         for row in np.flatnonzero(is_scored.any(1)):
-            numbers, right = item[row].numpy()[is_scored[row]], is_right[row].cpu().numpy()[is_scored[row]]
-            self._add_row(int(row), numbers, right)
+            self._add_row(int(row), items[row][is_scored[row]], rights[row][is_scored[row]])
 
     def finish(self) -> None:
         """Count the answers that were still open."""

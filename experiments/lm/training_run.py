@@ -12,6 +12,7 @@ from rlmem.checkpoint import CheckpointError, load_language_model
 from rlmem.errors import check
 from rlmem.experiments.allocator import keep_freed_memory
 from rlmem.experiments.checkpoints import load_checkpoint_of
+from rlmem.experiments.cuda_settings import prepare_device
 from rlmem.experiments.lm.evaluation import LanguageEvaluation, evaluate
 from rlmem.experiments.lm.run_folder import LanguageRunFolder
 from rlmem.experiments.lm.tasks import LANGUAGE_TASKS, Corpus, unit_of
@@ -197,3 +198,4 @@ def peak_device_memory_mib(device: str) -> float:
 
 def _set_threads(config: LanguageTrainConfig) -> None:
     torch.set_num_threads(config.run.num_threads or torch.get_num_threads())
+    prepare_device(config.run.device, tf32=False)

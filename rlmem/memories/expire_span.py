@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlmem.full_precision import full_precision
 from rlmem.memories.base import AgeRange, Memory
 from rlmem.memories.span_features import RandomFeatures
 from rlmem.model_config import ModelConfig
@@ -181,11 +182,12 @@ class ExpireSpanMemory(Memory):
         if torch.is_autocast_enabled(normed.device.type):
             with torch.autocast(normed.device.type, enabled=False):
                 return self.spans(normed.float())
-        inputs, scale = normed, 1 / self.pre_divisor
-        if self.features is not None:
-            inputs, scale = self.features(normed), self.features.scale / self.pre_divisor
-        logit = torch.nn.functional.linear(inputs, self.weight[None] * scale, self.bias[None] / self.pre_divisor)
-        return self.max_span * torch.sigmoid(logit).squeeze(-1)
+        with full_precision():
+            inputs, scale = normed, 1 / self.pre_divisor
+            if self.features is not None:
+                inputs, scale = self.features(normed), self.features.scale / self.pre_divisor
+            logit = torch.nn.functional.linear(inputs, self.weight[None] * scale, self.bias[None] / self.pre_divisor)
+            return self.max_span * torch.sigmoid(logit).squeeze(-1)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""

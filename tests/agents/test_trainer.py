@@ -173,3 +173,12 @@ def test_more_minibatches_than_environments_are_refused(make_policy: Callable[..
     with pytest.raises(UsageError, match="--num-minibatches 4 is more than --num-envs 3"):
         Trainer(envs, policy, LearnerConfig(num_minibatches=4), seed=0, total_timesteps=1)
     Trainer(envs, policy, LearnerConfig(num_minibatches=4, algorithm="a2c"), seed=0, total_timesteps=1)
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_refused(
+    make_policy: Callable[..., ActorCritic], make_corridors: Callable[..., Any]
+) -> None:
+    trainer = Trainer(make_corridors(), make_policy(), LearnerConfig(num_steps=4), seed=1, total_timesteps=100)
+    of_cuda = {**trainer.tensors(), "generator.actions": torch.zeros(16, dtype=torch.uint8)}
+    with pytest.raises(UsageError, match="another kind of device than cpu"):
+        trainer.load(of_cuda, trainer.state_dict())
