@@ -120,7 +120,7 @@ class LayerCache:
 
 
 def _num_seen(log_mask: Tensor) -> Tensor:
-    """How many slots before a query's own it sees with any head, (batch,) int64; log_mask: (batch, 1 or heads, slots)."""
+    """How many slots before its own a query sees with any head, (batch,) int64; log_mask (batch, 1 or heads, slots)."""
     most_seen = log_mask.select(1, 0) if log_mask.shape[1] == 1 else log_mask.amax(1)
     return (most_seen.narrow(1, 0, most_seen.shape[1] - 1) > -torch.inf).sum(1)
 
