@@ -58,7 +58,7 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
         self._fresh = {name: array.clone() for name, array in self._arrays.items() if name not in self._layout_names}
         self._episodes.replace_arrays(self._arrays)
         self._step_limit = host.episodes.rules.step_limit
-        self._queue: LayoutQueue | None = None  # from the first reset on
+        self._queue = LayoutQueue(host.episodes.draw_layouts, self.device)
 
     def _tensor(self, array: Any) -> torch.Tensor:
         import torch
@@ -81,7 +81,7 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
         self._download()
         observations, infos = self.host.reset(seed=seed, options=options)
         self._upload()
-        self._begin_queue(0)
+        self._queue.restart(self.host.np_random)
         return self._tensor(observations), self._as_tensors(infos)
 
     def prepare(self, num_steps: int) -> None:
@@ -92,7 +92,7 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
         Raises:
             ResetNeeded: no reset yet.
         """
-        if self._queue is None:
+        if not self._queue.has_started:
             raise ResetNeeded("the environments were to step, but no episode is running: call reset() first")
         ends = 1 + max(num_steps - 1, 0) // self.host.episodes.rules.shortest_episode
         self._queue.fill(self.num_envs * ends)
@@ -121,7 +121,6 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
 
     def advance(self, actions: torch.Tensor) -> _DeviceStep:
         """`step` for who has called `prepare`: no checks, and nothing that a GPU would have to be waited for."""
-        assert self._queue is not None, "prepare() was called"
         rewards, terminations, successes = self._episodes.step(actions)  # type: ignore[arg-type]  # typed as NumPy's
         truncations = self._episodes.steps >= self._step_limit
         ended = terminations | truncations
@@ -137,7 +136,6 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
 
     def _restart(self, ended: Any) -> None:
         """Begin the next episodes of ended rows, (num_envs,) bool; the tensors stay the same ones."""
-        assert self._queue is not None, "prepare() was called"
         begun = {**self._queue.take(ended), **self._fresh}
         now = self._episodes.state_arrays()
         for name, array in self._arrays.items():
@@ -159,7 +157,7 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
         """
         self._download()
         state = self.host.state_dict()
-        if self._queue is not None:
+        if self._queue.has_started:
             state["generator"], state[_TAKEN] = self._queue.state()
         return state
 
@@ -171,11 +169,7 @@ class DeviceWordEnv(VectorEnv[Any, Any, Any]):
         """
         self.host.load_state_dict(state)
         self._upload()
-        self._begin_queue(int(state.get(_TAKEN, 0)))
-
-    def _begin_queue(self, num_taken: int) -> None:
-        draw = self.host.episodes.draw_layouts
-        self._queue = LayoutQueue(draw, self.host.np_random, self.device, num_taken)
+        self._queue.restart(self.host.np_random, int(state.get(_TAKEN, 0)))
 
     def _download(self) -> None:
         """Bring the NumPy environment to where the tensors are; waits for the device."""

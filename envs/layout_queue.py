@@ -23,30 +23,43 @@ BLOCK = 1024
 
 
 class LayoutQueue:
-    """Layouts to come.
+    """Layouts to come; `restart` gives it a generator.
 
     Args:
         draw: draws so many layouts with a generator.
-        generator: the source; it runs ahead of what was taken.
         device: of the tensors.
-        num_taken: how many layouts of the generator's first block were taken already, as `state` gave it.
     """
 
     def __init__(
         self,
         draw: Callable[[np.random.Generator, int], ArrayBatch],
-        generator: np.random.Generator,
         device: torch.device,
-        num_taken: int = 0,
     ) -> None:
         import torch
 
-        self._draw, self._generator, self._device = draw, generator, device
+        self._draw, self._device = draw, device
+        self._generator: np.random.Generator | None = None
         self._first_number = 0  # of the oldest block that is held
         self._starts: deque[Any] = deque()  # the generator's state before each block that is held
         self._ring: dict[str, torch.Tensor] = {}  # (blocks * BLOCK, ...) each
         self._num_slots = 0  # of the ring, in blocks
-        self._taken = torch.full((), num_taken, dtype=torch.int64, device=device)
+        self._taken = torch.zeros((), dtype=torch.int64, device=device)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether there is a generator."""
+        return self._generator is not None
+
+    def restart(self, generator: np.random.Generator, num_taken: int = 0) -> None:
+        """Begin anew, in the same tensors.
+
+        Args:
+            generator: the source; it runs ahead of what was taken.
+            num_taken: how many layouts of its first block were taken already, as `state` gave it.
+        """
+        self._generator, self._first_number = generator, 0
+        self._starts.clear()
+        self._taken.fill_(num_taken)
 
     def fill(self, count: int) -> None:
         """Make sure that so many layouts can be taken. Waits for the device.
@@ -90,18 +103,23 @@ class LayoutQueue:
     def _rewind(self) -> None:
         """Hold no block, to draw the same ones again."""
         if self._starts:
-            self._generator.bit_generator.state = self._starts[0]
+            self._source.bit_generator.state = self._starts[0]
             self._starts.clear()
 
     def _generator_state(self) -> dict[str, Any]:
-        return copy.deepcopy(dict(self._generator.bit_generator.state))
+        return copy.deepcopy(dict(self._source.bit_generator.state))
+
+    @property
+    def _source(self) -> np.random.Generator:
+        assert self._generator is not None, "restart() came first"
+        return self._generator
 
     def _add_block(self) -> None:
         import torch
 
         self._starts.append(self._generator_state())
         slot = (self._first_number + len(self._starts) - 1) % self._num_slots
-        for name, values in vars(self._draw(self._generator, BLOCK)).items():
+        for name, values in vars(self._draw(self._source, BLOCK)).items():
             if name not in self._ring:
                 shape = (self._num_slots * BLOCK, *values.shape[1:])
                 self._ring[name] = torch.zeros(shape, dtype=torch.int64, device=self._device)
