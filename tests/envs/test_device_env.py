@@ -130,6 +130,7 @@ def test_the_tensors_that_are_read_stay_the_same() -> None:
     batch.reset(seed=0)
     batch.prepare(20)
     queue: Any = batch._queue
+    saved = batch.state_dict()
     before = {
         **batch._arrays,
         **{f"ring {name}": values for name, values in queue._ring.items()},
@@ -142,6 +143,11 @@ def test_the_tensors_that_are_read_stay_the_same() -> None:
     after = {**batch._arrays, **{f"ring {name}": values for name, values in queue._ring.items()}, "taken": queue._taken}
     assert all(after[name] is before[name] for name in before)
     assert int(queue._taken) == 200
+    batch.reset(seed=1)
+    batch.load_state_dict(saved)
+    batch.prepare(20)
+    assert batch._queue is queue
+    assert all(queue._ring[name] is before[f"ring {name}"] for name in queue._ring)
 
 
 def test_resets_some_rows_with_forced_layouts_and_draws() -> None:
