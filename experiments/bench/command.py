@@ -17,7 +17,7 @@ from rlmem.experiments.atomic_files import write_bytes, write_json
 from rlmem.experiments.bench.comparison import compare
 from rlmem.experiments.bench.measurement import Settings, measure_cell
 from rlmem.experiments.bench.plan import Sizes, What, plan_cells
-from rlmem.experiments.bench.result import Result, read_result
+from rlmem.experiments.bench.result import Result, read_result, read_results
 from rlmem.experiments.bench.scaling import scale_rows
 from rlmem.experiments.bench.tables import markdown, print_result
 from rlmem.experiments.device import DeviceChoice, choose_device
@@ -30,8 +30,11 @@ class BenchArguments:
     in a process of its own, medians of repeats."""
 
     what: tuple[What, ...] = ("environment", "acting", "learning", "training", "lm")
-    """What is measured. scale: tables over 16 to 4,096 environments, over live memories, and over L at as many live
-    ones; a few minutes, and several GiB at 4,096."""
+    """What is measured. scale: all tables over size, in some minutes and with a few GiB: over 16 to 4,096 environments
+    (scale-envs), over live memories (scale-live, scale-lm-live), over L at as many live ones (scale-span,
+    scale-lm-span)."""
+    sizes: tuple[int, ...] = ()
+    """Of the tables over size, measure these lines alone, such as 1024 4096; all if not given."""
     num_envs: int = 64
     """Environments played at once, outside of scale."""
     num_steps: int = 100
@@ -48,8 +51,8 @@ class BenchArguments:
     """Where policies and language models run."""
     compare: str | None = None
     """An earlier result, to which ratios are printed."""
-    show: str | None = None
-    """Measure nothing, and take the figures from this earlier result."""
+    show: tuple[str, ...] = ()
+    """Measure nothing, and take the figures from earlier results, which become one."""
     out: str | None = None
     """File for the result, NAME.json; with tables over size also NAME.md and NAME.png beside it."""
     json: Switch = False
@@ -73,8 +76,8 @@ def run(argv: Sequence[str]) -> int:
     before = None if arguments.compare is None else read_result(Path(arguments.compare))
     if arguments.out is not None and not Path(arguments.out).parent.is_dir():
         raise UsageError(f"--out {arguments.out}: there is no folder {Path(arguments.out).parent}; make it first")
-    if arguments.show is not None:
-        result = read_result(Path(arguments.show))
+    if arguments.show:
+        result = read_results([Path(name) for name in arguments.show])
     else:
         result = measure(arguments, shlex.join(["rlmem", "bench", *argv]))
     comparison = None if before is None else compare(before, result)
@@ -104,7 +107,7 @@ def measure(arguments: BenchArguments, command: str) -> Result:
     threads = arguments.threads or torch.get_num_threads()
     settings = Settings(2 if arguments.quick else arguments.repeats, threads, device)
     sizes = Sizes(arguments.num_envs, arguments.num_steps, 200 if arguments.quick else arguments.env_steps)
-    cells = plan_cells(arguments.what, sizes, quick=arguments.quick)
+    cells = plan_cells(arguments.what, sizes, quick=arguments.quick, only=arguments.sizes)
     figures = {}
     with Console(stderr=True).status("measuring") as status:
         for number, cell in enumerate(cells, 1):
@@ -118,7 +121,7 @@ def measure(arguments: BenchArguments, command: str) -> Result:
 def _is_wanted(figure: str, what: Sequence[What]) -> bool:
     """An agent's process measures acting, learning and training at once; which of them were asked for."""
     first = figure.partition(" ")[0]
-    return "scale" in what or first in what or (first == "peak" and "training" in what)
+    return any(one.startswith("scale") for one in what) or first in what or (first == "peak" and "training" in what)
 
 
 def write(result: Result, path: Path) -> list[Path]:

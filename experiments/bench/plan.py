@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from rlmem.agents.learner_config import Algorithm
+from rlmem.errors import check
 from rlmem.experiments.bench.cells import AgentCell, Cell, EnvironmentCell, LanguageCell
 from rlmem.model_config import MemoryKind
 
-What = Literal["environment", "acting", "learning", "training", "lm", "scale"]
+What = Literal[
+    "environment", "acting", "learning", "training", "lm",
+    "scale", "scale-envs", "scale-live", "scale-span", "scale-lm-live", "scale-lm-span",
+]  # fmt: skip
+"""What can be measured; `scale` is all tables over size."""
+
 _BATCH_TASKS = ("corridor", "portal")
 _MANY_ENVS = 1024
 _LANGUAGE_KINDS: tuple[MemoryKind, ...] = ("expire_span", "transformer_xl")
@@ -41,11 +47,13 @@ class Scale:
     """A table over size.
 
     Args:
+        what: asks for it.
         title: what grows, and what does not.
         variable: name of the size.
         lines: from the smallest size.
     """
 
+    what: What
     title: str
     variable: str
     lines: Sequence[Line]
@@ -66,13 +74,17 @@ class Sizes:
     env_steps: int
 
 
-def plan_cells(what: Sequence[What], sizes: Sizes, *, quick: bool) -> list[Cell]:
+def plan_cells(what: Sequence[What], sizes: Sizes, *, quick: bool, only: Sequence[int] = ()) -> list[Cell]:
     """The cells to be measured, each once.
 
     Args:
         what: was asked for.
         sizes: outside of the tables over size.
         quick: of the tables over size, the first two lines alone.
+        only: of the tables over size, the lines of these sizes alone; empty: all.
+
+    Raises:
+        UsageError: none of the tables asked for has such a line.
     """
     cells: list[Cell] = []
     if "environment" in what:
@@ -85,9 +97,13 @@ def plan_cells(what: Sequence[What], sizes: Sizes, *, quick: bool) -> list[Cell]
         cells.append(AgentCell("a2c", sizes.num_envs, sizes.num_steps, only_acts=True))
     if "lm" in what:
         cells += [LanguageCell(kind, max_span=128 if kind == "transformer_xl" else 1024) for kind in _LANGUAGE_KINDS]
-    if "scale" in what:
-        lines = [line for scale in scales(sizes.env_steps) for line in scale.lines[: 2 if quick else None]]
-        cells += [cell for line in lines for cell in line.cells]
+    tables = [table for table in scales(sizes.env_steps) if {"scale", table.what} & set(what)]
+    known = {line.size for table in tables for line in table.lines}
+    strange = [size for size in only if size not in known]
+    check(not strange, f"--sizes holds {strange}, but the tables asked for have {sorted(known) or 'no lines'}")
+    for table in tables:
+        lines = [line for line in table.lines if not only or line.size in only]
+        cells += [cell for line in lines[: 2 if quick else None] for cell in line.cells]
     return list(dict.fromkeys(cells))
 
 
@@ -109,15 +125,19 @@ def scales(env_steps: int) -> list[Scale]:
         return [bare, AgentCell("a2c", num_envs=size)]
 
     return [
-        Scale("environments, windows of 100 steps, 25 live memories", "environments", _lines(_ENVS, envs)),
-        Scale(f"live memories, 64 x 100, L = {_LIVE_SPAN}", "live memories", _lines(_LIVE, live)),
-        Scale(f"L, 64 x 100, {_SPAN_LIVE} live memories", "L", _lines(_SPANS, span)),
         Scale(
+            "scale-envs", "environments, windows of 100 steps, 25 live memories", "environments", _lines(_ENVS, envs)
+        ),
+        Scale("scale-live", f"live memories, 64 x 100, L = {_LIVE_SPAN}", "live memories", _lines(_LIVE, live)),
+        Scale("scale-span", f"L, 64 x 100, {_SPAN_LIVE} live memories", "L", _lines(_SPANS, span)),
+        Scale(
+            "scale-lm-live",
             f"live memories of a language model, 16 x 128, L = {_LANGUAGE_LIVE_SPAN}",
             "live memories",
             _lines(_LANGUAGE_LIVE, lambda size: [LanguageCell("expire_span", size, _LANGUAGE_LIVE_SPAN)]),
         ),
         Scale(
+            "scale-lm-span",
             f"L of a language model, 16 x 128, {_LANGUAGE_SPAN_LIVE} live memories",
             "L",
             _lines(_LANGUAGE_SPANS, lambda size: [LanguageCell("expire_span", _LANGUAGE_SPAN_LIVE, size)]),

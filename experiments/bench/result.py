@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,30 @@ class Result:
     def rlmem(self) -> str:
         """Version and commit of what was measured."""
         return f"{self.made_with['rlmem']} {self.made_with['commit'] or ''}".strip()
+
+
+def read_results(paths: Sequence[Path]) -> Result:
+    """Results that were measured one after another, as one; a figure that several hold is taken from the last.
+
+    Args:
+        paths: of the files, at least one.
+
+    Raises:
+        UsageError: a file is no result, or they were not measured of one version under the same conditions.
+    """
+    first, *others = (read_result(path) for path in paths)
+    for path, other in zip(paths[1:], others, strict=True):
+        for name, ours, theirs in (
+            *((key, first.conditions.get(key), value) for key, value in other.conditions.items()),
+            ("commit", first.made_with["commit"], other.made_with["commit"]),
+        ):
+            if ours != theirs:
+                raise UsageError(
+                    f"{paths[0]} and {path} cannot be one result: {name} is {ours} in the first and {theirs} in the "
+                    "second; measure both under the same conditions"
+                )
+        first = replace(first, command=f"{first.command}; {other.command}", figures={**first.figures, **other.figures})
+    return first
 
 
 def read_result(path: Path) -> Result:

@@ -138,6 +138,28 @@ def test_ratios_to_an_earlier_result(here: Path, rlmem: Command) -> None:
     assert told["with"] == "before.json"
 
 
+def test_lines_of_a_table_that_are_asked_for() -> None:
+    cells = plan_cells(("scale-live",), SIZES, quick=False, only=(100, 800))
+    assert [cell.live for cell in cells if isinstance(cell, AgentCell)] == [100, 800]
+    assert len(cells) == 2
+
+
+def test_results_in_parts(here: Path, rlmem: Command) -> None:
+    parts = {
+        "one": result_of([Figure("a", "MiB", [1]), Figure("b", "MiB", [1])]),
+        "two": result_of([Figure("b", "MiB", [2])]),
+        "other": result_of([Figure("c", "MiB", [3])], threads=1),
+    }
+    for name, result in parts.items():
+        Path(f"{name}.json").write_text(json.dumps(result.to_json()))
+    shown = json.loads(rlmem("bench", "--show", "one.json", "two.json", "--json").out)
+    assert {name: figure["median"] for name, figure in shown["figures"].items()} == {"a": 1, "b": 2}
+    assert shown["command"] == "rlmem bench; rlmem bench"
+    finished = rlmem("bench", "--show", "one.json", "other.json")
+    assert finished.code == 2
+    assert "one.json and other.json cannot be one result: threads is 2 in the first and 1 in the second" in finished.err
+
+
 def test_tables_over_size(here: Path, rlmem: Command) -> None:
     cells = [cell for scale in scales(1) for line in scale.lines for cell in line.cells]
     result = result_of(figure for cell in cells for figure in made_up(cell))
@@ -186,6 +208,11 @@ def test_files_that_are_no_result(rlmem: Command, here: Path, content: str | Non
         ("--repeats 0", "--repeats is 0"),
         ("--threads 0", "--threads is 0"),
         ("--what", "--what"),
+        (
+            "--what scale-live --sizes 60",
+            "--sizes holds [60], but the tables asked for have [25, 50, 100, 200, 400, 800]",
+        ),
+        ("--sizes 60", "--sizes holds [60], but the tables asked for have no lines"),
         ("--what sleeping", "sleeping"),
         ("--out result.txt", "--out is result.txt, but the result is JSON; name it NAME.json"),
         ("--out nowhere/result.json", "--out nowhere/result.json: there is no folder nowhere; make it first"),
