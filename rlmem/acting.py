@@ -162,7 +162,7 @@ class ActingCache:
         else:
             part.drop_dead(self._next_steps())
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, inputs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step and store it.
 
@@ -181,7 +181,7 @@ class ActingCache:
         self.steps_taken += 1
         return self._part.step(inputs, is_first)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def peek(self, inputs: Tensor) -> Tensor:
         """What the next step would give in the running episode, without storing it.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlmem.memory_state import LayerMemory
 
@@ -28,8 +28,10 @@ class _Weights:
         self.projections = weights.view(3, model, model).transpose(1, 2).contiguous()  # query, key, value
         self.position_table = attention.positions.step_table()
         self.output = attention.output.weight.t()
+        self.attention_norm, self.feedforward_norm = map(_of_norm, (layer.attention_norm, layer.feedforward_norm))
         self.expand, self.expand_bias = layer.expand.weight.t(), layer.expand.bias
         self.contract, self.contract_bias = layer.contract.weight.t(), layer.contract.bias
+        self.describe = layer.memory.describer()
 
 
 class LayerCache:
@@ -97,30 +99,39 @@ class LayerCache:
         Returns:
             (batch, model), and how many memories the query saw with any head, (batch,) int64.
         """
-        layer, weights, live = self.layer, self._weights, slot + 1
-        (batch, model), heads, head = hidden.shape, layer.attention.heads, layer.attention.head
-        normed = layer.attention_norm(hidden)
+        weights, attention, live = self._weights, self.layer.attention, slot + 1
+        (batch, model), heads, head = hidden.shape, attention.heads, attention.head
+        normed = torch.layer_norm(hidden, *weights.attention_norm)
         projected = torch.bmm(normed.expand(3, batch, model), weights.projections)
         self._key_value.select(3, slot).copy_(projected.narrow(0, 1, 2).view(2, batch, heads, head))
-        described = layer.memory.describe(normed, phase, None)
+        described = weights.describe(normed, phase)
         if self.described is not None and described is not None:
             self.described.select(1, slot).copy_(described)
             described = self.described.narrow(1, 0, live)
-        log_mask = layer.memory.log_mask(age.narrow(1, 0, live).unsqueeze(1), described).squeeze(2)
+        log_mask = self.layer.memory.log_mask(age.narrow(1, 0, live).unsqueeze(1), described).squeeze(2)
         queries = projected[0].view(batch, heads, head)
-        bias = layer.attention.positions.step_scores(queries, weights.position_table, distance.narrow(1, 0, live))
+        bias = attention.positions.step_scores(queries, weights.position_table, distance.narrow(1, 0, live))
         keys, values = self._key_value.narrow(3, 0, live).flatten(1, 2).unbind(0)  # (batch * heads, slot + 1, head)
         logits = bias.add_(log_mask).view(-1, 1, live)
         logits.baddbmm_(queries.view(-1, 1, head), keys.transpose(1, 2))
         read = torch.bmm(torch.softmax(logits, dim=-1), values).view(batch, model)
         hidden = torch.addmm(hidden, read, weights.output)
-        activations = torch.addmm(weights.expand_bias, layer.feedforward_norm(hidden), weights.expand).relu_()
-        hidden = torch.addmm(weights.contract_bias, activations, weights.contract).add_(hidden)
-        return hidden, _num_seen(log_mask)
+        normed = torch.layer_norm(hidden, *weights.feedforward_norm)
+        activations = torch.addmm(weights.expand_bias, normed, weights.expand).relu_()
+        return torch.addmm(weights.contract_bias, activations, weights.contract).add_(hidden), _num_seen(log_mask)
+
+
+def _of_norm(norm: nn.LayerNorm) -> tuple[tuple[int, ...], Tensor, Tensor, float]:
+    """What `torch.layer_norm` takes of a norm beside its input."""
+    return norm.normalized_shape, norm.weight, norm.bias, norm.eps
 
 
 def _num_seen(log_mask: Tensor) -> Tensor:
-    """How many slots before its own a query sees with any head, (batch,) int64; log_mask (batch, 1 or heads, slots)."""
+    """How many slots before its own a query sees with any head, (batch,) int64.
+
+    Args:
+        log_mask: (batch, 1 or heads, slots).
+    """
     most_seen = log_mask.select(1, 0) if log_mask.shape[1] == 1 else log_mask.amax(1)
     return (most_seen.narrow(1, 0, most_seen.shape[1] - 1) > -torch.inf).sum(1)
 

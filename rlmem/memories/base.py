@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,14 @@ class Memory(nn.Module):
             (batch, memory), for Expire-Span the span e_i in steps, or None if the kind needs nothing.
         """
         return None
+
+    def describer(self) -> Callable[[Tensor, Tensor], Tensor | None]:
+        """`describe` for single steps, while the weights stay as they are.
+
+        Returns:
+            From normed (batch, model) and phase (batch,) int64 what `describe` gives of them, (batch,).
+        """
+        return lambda normed, phase: self.describe(normed, phase, None)
 
     def spans(self, normed: Tensor) -> Tensor | None:
         """For how many steps the kind keeps a slot, where that is learned; for logs.

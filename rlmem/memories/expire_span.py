@@ -10,6 +10,7 @@ Symbols, with the paper's names ("Not All Memories are Created Equal: Learning t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -183,11 +184,28 @@ class ExpireSpanMemory(Memory):
             with torch.autocast(normed.device.type, enabled=False):
                 return self.spans(normed.float())
         with full_precision():
-            inputs, scale = normed, 1 / self.pre_divisor
-            if self.features is not None:
-                inputs, scale = self.features(normed), self.features.scale / self.pre_divisor
-            logit = torch.nn.functional.linear(inputs, self.weight[None] * scale, self.bias[None] / self.pre_divisor)
-            return self.max_span * torch.sigmoid(logit).squeeze(-1)
+            inputs = normed if self.features is None else self.features(normed)
+            return self._spans(inputs, *self._predictor())
+
+    def describer(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """`spans` of single steps; see `Memory.describer`."""
+        weight, bias = (tensor.detach() for tensor in self._predictor())
+
+        def spans(normed: Tensor, phase: Tensor) -> Tensor:
+            if torch.is_autocast_enabled(normed.device.type):
+                return self.spans(normed)
+            with full_precision():
+                return self._spans(normed if self.features is None else self.features(normed), weight, bias)
+
+        return spans
+
+    def _predictor(self) -> tuple[Tensor, Tensor]:
+        """Weight (1, inputs) and bias (1,) of the predictor, with all that they are to be multiplied by."""
+        scale = 1.0 if self.features is None else self.features.scale
+        return self.weight[None] * (scale / self.pre_divisor), self.bias[None] / self.pre_divisor
+
+    def _spans(self, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return self.max_span * torch.sigmoid(torch.nn.functional.linear(inputs, weight, bias).squeeze(-1))
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,10 @@ class LimitedMemory(Memory):
     def describe(self, normed: Tensor, phase: Tensor, steps: Tensor | None) -> Tensor | None:
         """As the memory inside; shapes as `Memory.describe`."""
         return self.memory.describe(normed, phase, steps)
+
+    def describer(self) -> Callable[[Tensor, Tensor], Tensor | None]:
+        """As the memory inside; see `Memory.describer`."""
+        return self.memory.describer()
 
     def spans(self, normed: Tensor) -> Tensor | None:
         """As the memory inside, not cut off; shapes as `Memory.spans`."""
