@@ -140,6 +140,8 @@ _COLLISION_EASY = Artefact(
     models={
         "small": (
             *_fixed("collision-easy", 1, counterpart="Transformer 1024"),
+            PlannedModel("collision-easy", "expire_span", 128, counterpart="Expire-Span 1024"),
+            PlannedModel("collision-easy", "expire_span", 256, counterpart="Expire-Span 2048"),
             *_plain("collision-easy", counterpart="Expire-Span 4096"),
         ),
         "paper": (

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rlmem.experiments.comparison_jobs import Exit
 from rlmem.experiments.reproduce.planned_model import ModelRun
 from rlmem.experiments.reproduce.run_state import write_evaluation
 
@@ -44,8 +45,8 @@ class DoneAtOnce:
     code: int
     stops: int = 0
 
-    def poll(self) -> int | None:
-        return self.code
+    def poll(self) -> Exit:
+        return Exit(self.code)
 
     def stop(self) -> None:
         self.stops += 1

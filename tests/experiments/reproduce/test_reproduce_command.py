@@ -12,6 +12,7 @@ import pytest
 
 from rlmem.errors import RlmemError
 from rlmem.experiments.cli import main
+from rlmem.experiments.comparison_jobs import Exit
 from rlmem.experiments.reproduce import command
 from rlmem.experiments.reproduce.catalogue import ARTEFACTS
 from rlmem.experiments.reproduce.listing import listing
@@ -48,8 +49,8 @@ class InThisProcess:
         log.touch()
         self._code = work(run.path, run.words, main)
 
-    def poll(self) -> int | None:
-        return self._code
+    def poll(self) -> Exit:
+        return Exit(self._code)
 
     def stop(self) -> None:
         raise AssertionError("nothing is left to stop")
