@@ -46,7 +46,7 @@ def assert_refused(finished: Any, code: int, *parts: str) -> None:
         ("--max-span 0", ("--max-span is 0", "at least 1")),
         ("--heads 3", ("--heads 3 does not divide the width --model 64", "choose one of [1, 2, 4")),
         ("--num-envs 0", ("--num-envs is 0", "at least 1")),
-        ("--num-envs 3", ("--num-minibatches 4 is more than --num-envs 3", "lower it")),
+        ("--num-envs 3", ("--num-minibatches 4 is more than the 3 environments (--num-envs)", "lower it")),
         ("--total-timesteps 0", ("--total-timesteps is 0",)),
         ("--num-steps 0", ("--num-steps is 0",)),
         ("--learning-rate -1", ("--learning-rate is -1.0", "positive")),
