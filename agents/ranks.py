@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -146,6 +147,8 @@ class ProcessRanks(Ranks):
     def __init__(self, store: Store, rank: int, size: int) -> None:
         self.rank, self.size, self._store = rank, size, store
         self._num_waits, self.is_called = 0, False
+        # What torch imports of itself later would keep the group, whose threads must not outlive Python's objects.
+        import_module("torch.distributed.nn")
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         self._together(
             lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_ANSWER_WITHIN)

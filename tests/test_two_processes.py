@@ -6,6 +6,7 @@ All in float64: the two differ by rounding alone.
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,9 @@ def work_as_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     ranks = ProcessRanks(dist.FileStore(f"{folder}/store", 2), rank, 2)  # type: ignore[attr-defined]
     torch.save({name: work(ranks) for name, work in WORK.items()}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    group = weakref.ref(dist.group.WORLD)
+    ranks.leave()
+    assert group() is None, "the group's threads go on, and may touch Python's objects while it ends"
 
 
 @pytest.fixture(scope="module")
