@@ -58,7 +58,7 @@ def test_presets_name_themselves() -> None:
         for name, config in presets.items():
             assert (config.task, config.preset) == (task, name)
             assert type(config.options) is LANGUAGE_TASKS[task].options
-            assert config.model.position_reach == config.learner.block
+            assert config.model.position_reach >= config.learner.block  # collisions are told apart by their age
 
 
 def test_units() -> None:
