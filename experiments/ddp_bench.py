@@ -81,7 +81,7 @@ def bench(arguments: DdpBenchArguments) -> dict[str, Any]:
     config = find_preset("corridor")
     steps = config.run.num_envs * config.learner.num_steps
     return {
-        "command": f"python -m {_MODULE}",
+        "command": f"python -m {_MODULE} --processes {arguments.processes} --windows {arguments.windows}",
         "arguments": {name: value for name, value in asdict(arguments).items() if name != "worker"},
         "preset": config.preset,
         "num_envs": config.run.num_envs,
