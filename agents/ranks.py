@@ -235,6 +235,10 @@ class ProcessRanks(Ranks):
         """End the group once all are here; for the first rank the others wait however long."""
         self.wait_for_first()
         self.highest(0)  # nobody looks into the store any more, which may be the first rank's
+        self.end()
+
+    def end(self) -> None:
+        """Leave the group, whatever the others do: its threads must not outlive Python, which would abort."""
         dist.destroy_process_group()
 
     def say_last(self, say: Callable[[], None]) -> None:
@@ -252,7 +256,7 @@ class ProcessRanks(Ranks):
             say()
             with suppress(RuntimeError):
                 self._store.set(_SAID, "")
-        dist.destroy_process_group()
+        self.end()
 
     def called(self, order: T | None) -> T | None:
         """See `Ranks`."""

@@ -57,12 +57,14 @@ def _lead(command: Callable[[Ranks], int], ranks: ProcessRanks) -> int:
         ranks.leave()
     else:
         ranks.called(None)
+        ranks.end()
     return code
 
 
 def _follow(ranks: ProcessRanks) -> int:
     order: Order | None = ranks.called(None)
     if order is None:
+        ranks.end()
         return 0
     try:
         code = follow(order, ranks)
