@@ -73,7 +73,7 @@ _INSTRUCTION = Artefact(
     "figure-4-right",
     "Instructions executed rightly against average memory",
     models={
-        "small": (*_plain("instruction"), *_fixed("instruction", 1)),
+        "small": (*_plain("instruction", (1, 2, 3)), *_fixed("instruction", 1, 2, 4, 8)),
         # six sizes, which the figure shows between about 500 and 2,500 steps
         "paper": (
             *_plain("instruction", (1, 2, 3, 4, 5)),
@@ -139,7 +139,7 @@ _COLLISION_EASY = Artefact(
     "Colliding objects without colours: error",
     models={
         "small": (
-            *_fixed("collision-easy", 1, counterpart="Transformer 1024"),
+            *_fixed("collision-easy", 1, 4, counterpart="Transformer 1024"),
             PlannedModel("collision-easy", "expire_span", 128, counterpart="Expire-Span 1024"),
             PlannedModel("collision-easy", "expire_span", 256, counterpart="Expire-Span 2048"),
             *_plain("collision-easy", counterpart="Expire-Span 4096"),
