@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -10,10 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from rlmem.checkpoint import load_tensors
 from rlmem.experiments.cli import main
 
 _TINY = (
@@ -129,3 +132,40 @@ def folder_hash() -> Callable[[Path], str]:
         return digest.hexdigest()
 
     return hash_of
+
+
+class Recorded:
+    """What a run of any kind left on disk."""
+
+    @staticmethod
+    def lines(run: Path) -> list[dict[str, Any]]:
+        """Its metrics, clocks left out."""
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
+
+    @staticmethod
+    def last_checkpoint(run: Path) -> Path:
+        """The folder of its newest checkpoint."""
+        return max((run / "checkpoints").glob("step_*"), key=lambda path: int(path.name[5:]))
+
+    def assert_same(self, run: Path, expected: Path) -> None:
+        """Last checkpoint, every process's part of it, and metrics are equal to the bit."""
+        checkpoint, wanted = self.last_checkpoint(run), self.last_checkpoint(expected)
+        assert checkpoint.name == wanted.name
+        names = sorted(path.name for path in wanted.iterdir())
+        assert sorted(path.name for path in checkpoint.iterdir()) == names
+        assert {"model.safetensors", "trainer.safetensors", "state.json"} <= set(names)
+        for name in (name for name in names if name.endswith(".safetensors")):
+            (tensors, texts), (others, other_texts) = load_tensors(checkpoint / name), load_tensors(wanted / name)
+            assert tensors.keys() == others.keys()
+            assert texts == other_texts
+            assert [key for key in tensors if not torch.equal(tensors[key], others[key])] == []
+        state, other = (json.loads((path / "state.json").read_text())["trainer"] for path in (checkpoint, wanted))
+        assert state == other
+        assert self.lines(run) == self.lines(expected)
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    """Reads and compares runs."""
+    return Recorded()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -14,9 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from rlmem.checkpoint import load_tensors
 from rlmem.experiments.event_files import read_steps
 
 Command = Callable[..., Any]
@@ -24,38 +21,19 @@ Start = Callable[..., "subprocess.Popen[str]"]
 RUNS = Path("runs/corridor")
 
 
-def logged(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
-
-
-def last_checkpoint(run: Path) -> Path:
-    return max((run / "checkpoints").glob("step_*"), key=lambda path: int(path.name[5:]))
-
-
-def assert_same_run(run: Path, expected: Path) -> None:
-    checkpoint, wanted = last_checkpoint(run), last_checkpoint(expected)
-    assert checkpoint.name == wanted.name
-    for name in ("model.safetensors", "trainer.safetensors"):
-        tensors, texts = load_tensors(checkpoint / name)
-        others, other_texts = load_tensors(wanted / name)
-        assert tensors.keys() == others.keys()
-        assert texts == other_texts
-        assert [key for key in tensors if not torch.equal(tensors[key], others[key])] == []
-    state, other = (json.loads((path / "state.json").read_text())["trainer"] for path in (checkpoint, wanted))
-    assert state == other
-    assert logged(run) == logged(expected)
-    assert len(logged(run)) == 10
+def assert_same_run(recorded: Any, run: Path, expected: Path) -> None:
+    recorded.assert_same(run, expected)
+    assert len(recorded.lines(run)) == 10
     with np.load(run / "evaluations.npz") as one, np.load(expected / "evaluations.npz") as two:
         assert one["timesteps"].tolist() == [320, 640]
         assert all(np.array_equal(one[name], two[name]) for name in ("results", "ep_lengths", "successes"))
 
 
-def assert_events_are_the_lines(run: Path) -> None:
+def assert_events_are_the_lines(recorded: Any, run: Path) -> None:
     """TensorBoard has each finite number of metrics.jsonl once, and each evaluation's two histograms and picture."""
     steps = [step for path in run.glob("events.*") for step in read_steps(path)]
     per_step = {step: steps.count(step) for step in steps}
-    numbers = {line["step"]: len([v for v in line.values() if v is not None]) - 1 for line in logged(run)}
+    numbers = {line["step"]: len([v for v in line.values() if v is not None]) - 1 for line in recorded.lines(run)}
     clock = 3  # values under time/
     drawn = {320: 3, 640: 3}
     assert per_step == {step: count + clock + drawn.get(step, 0) for step, count in numbers.items()}
@@ -74,7 +52,12 @@ def is_at_checkpoint(name: str) -> Callable[[], bool]:
 @pytest.mark.parametrize("flags", [[], ["--algorithm", "a2c", "--optimizer", "rmsprop", "--anneal-lr"]])
 @pytest.mark.parametrize("memory", ["expire_span", "transformer_xl"])
 def test_resume_from_every_kept_checkpoint(
-    train: Command, rlmem: Command, here: Path, memory: str, flags: list[str]
+    train: Command,
+    rlmem: Command,
+    here: Path,
+    memory: str,
+    flags: list[str],
+    recorded: Any,
 ) -> None:
     flags = [*flags, "--memory", memory]
     assert train("whole", *flags).code == 0
@@ -83,49 +66,63 @@ def test_resume_from_every_kept_checkpoint(
         finished = rlmem("resume", f"from_{step}", "--checkpoint", f"step_{step}")
         assert finished.code == 0, finished
         assert "set a later checkpoint aside as" in finished.out
-        assert_same_run(RUNS / f"from_{step}", RUNS / "whole")
+        assert_same_run(recorded, RUNS / f"from_{step}", RUNS / "whole")
         assert (RUNS / f"from_{step}" / "checkpoints" / "aside_1_step_640").is_dir()
 
 
-def test_tensorboard_is_cut_back_too(train: Command, rlmem: Command, here: Path) -> None:
+def test_tensorboard_is_cut_back_too(train: Command, rlmem: Command, here: Path, recorded: Any) -> None:
     train("run", "--eval-images")
     assert rlmem("resume", "run", "--checkpoint", "step_384").code == 0
-    assert_events_are_the_lines(RUNS / "run")
+    assert_events_are_the_lines(recorded, RUNS / "run")
 
 
 def test_kill_in_the_middle_and_resume(
-    train: Command, rlmem: Command, rlmem_process: Start, tiny: list[str], here: Path
+    train: Command,
+    rlmem: Command,
+    rlmem_process: Start,
+    tiny: list[str],
+    here: Path,
+    recorded: Any,
 ) -> None:
     train("whole", "--total-timesteps", "640")
     process = rlmem_process("train", "corridor", *tiny, "--name", "killed", "--keep-checkpoints", "1", "--eval-images")
     wait_for(is_at_checkpoint("killed"), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    step = int(last_checkpoint(RUNS / "killed").name[5:])
+    step = int(recorded.last_checkpoint(RUNS / "killed").name[5:])
     resumed = rlmem_process("resume", "killed")
     out, err = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, err
     assert step < 640, "the kill came after the end"
-    assert_same_run(RUNS / "killed", RUNS / "whole")
-    assert_events_are_the_lines(RUNS / "killed")
+    assert_same_run(recorded, RUNS / "killed", RUNS / "whole")
+    assert_events_are_the_lines(recorded, RUNS / "killed")
     assert list((RUNS / "killed" / "checkpoints").glob(".*")) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_say_how_to_resume(
-    train: Command, rlmem: Command, rlmem_process: Start, tiny: list[str], here: Path, number: signal.Signals, code: int
+    train: Command,
+    rlmem: Command,
+    rlmem_process: Start,
+    tiny: list[str],
+    here: Path,
+    number: signal.Signals,
+    code: int,
+    recorded: Any,
 ) -> None:
     train("whole")
     never = ["--checkpoint-interval", "0"]
     process = rlmem_process("train", "corridor", *tiny, "--name", "stopped", *never)
-    wait_for(lambda: (RUNS / "stopped" / "metrics.jsonl").exists() and len(logged(RUNS / "stopped")) > 0, process)
+    wait_for(
+        lambda: (RUNS / "stopped" / "metrics.jsonl").exists() and len(recorded.lines(RUNS / "stopped")) > 0, process
+    )
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert err == ""
     assert "saved; go on with: rlmem resume runs/corridor/stopped" in out
     assert rlmem("resume", "runs/corridor/stopped").code == 0
-    assert_same_run(RUNS / "stopped", RUNS / "whole")
+    assert_same_run(recorded, RUNS / "stopped", RUNS / "whole")
 
 
 def test_second_interrupt_stops_at_once(
@@ -147,7 +144,11 @@ def test_second_interrupt_stops_at_once(
 
 
 def test_finished_run_is_left_alone_and_can_be_made_longer(
-    train: Command, rlmem: Command, here: Path, folder_hash: Callable[[Path], str]
+    train: Command,
+    rlmem: Command,
+    here: Path,
+    folder_hash: Callable[[Path], str],
+    recorded: Any,
 ) -> None:
     train("run", "--total-timesteps", "320", "--quiet", "--no-anneal-lr")  # annealing looks at the whole length
     checkpoint = folder_hash(RUNS / "run" / "checkpoints")
@@ -155,7 +156,7 @@ def test_finished_run_is_left_alone_and_can_be_made_longer(
     assert folder_hash(RUNS / "run" / "checkpoints") == checkpoint
     assert rlmem("resume", "run", "--total-timesteps", "640").code == 0
     train("whole", "--no-anneal-lr")
-    assert_same_run(RUNS / "run", RUNS / "whole")
+    assert_same_run(recorded, RUNS / "run", RUNS / "whole")
     assert "is less than the 640 steps" in rlmem("resume", "run", "--total-timesteps", "100").err
 
 

@@ -5,7 +5,6 @@ Most tests are the first rank themselves and start the second one as torchrun wo
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -77,24 +76,11 @@ def together(
     return run
 
 
-def logged(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
-
-
-def last_checkpoint(run: Path) -> Path:
-    return max((run / "checkpoints").glob("step_*"), key=lambda path: int(path.name[5:]))
-
-
-def assert_same_run(run: Path, expected: Path) -> None:
-    checkpoint, wanted = last_checkpoint(run), last_checkpoint(expected)
-    assert checkpoint.name == wanted.name
-    for name in ("model.safetensors", "trainer.safetensors", "rank_1.safetensors"):
-        tensors, others = load_tensors(checkpoint / name)[0], load_tensors(wanted / name)[0]
-        assert tensors.keys() == others.keys()
-        assert [key for key in tensors if not torch.equal(tensors[key], others[key])] == []
+def assert_same_run(recorded: Any, run: Path, expected: Path) -> None:
+    recorded.assert_same(run, expected)
+    checkpoint, wanted = recorded.last_checkpoint(run), recorded.last_checkpoint(expected)
+    assert (checkpoint / "rank_1.safetensors").exists()
     assert (checkpoint / "state.json").read_text() == (wanted / "state.json").read_text()
-    assert logged(run) == logged(expected)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -140,13 +126,17 @@ def ours(text: str) -> list[str]:
 
 
 def test_two_processes_write_one_run_and_resume_to_the_bit(
-    together: Command, torchrun: Start, rlmem: Command, tiny: list[str]
+    together: Command,
+    torchrun: Start,
+    rlmem: Command,
+    tiny: list[str],
+    recorded: Any,
 ) -> None:
     first, second = together("train", "corridor", *tiny, "--name", "whole")
     assert (first.code, second.returncode, first.err, second.stderr, second.stdout) == (0, 0, "", "", "")
     assert "done: 640 steps" in first.out
     whole, run = RUNS / "whole", RUNS / "stopped"
-    assert [line["step"] for line in logged(whole)] == list(range(64, 641, 64))
+    assert [line["step"] for line in recorded.lines(whole)] == list(range(64, 641, 64))
     config = RunDirectory(whole).config
     assert (config.run.num_envs, config.run.processes) == (4, 2)
     assert command_line("train", "corridor", config, config, ()).startswith(
@@ -157,19 +147,19 @@ def test_two_processes_write_one_run_and_resume_to_the_bit(
     assert not torch.equal(files[0]["generator.actions"], files[1]["generator.actions"])
     assert not [name for name in files[1] if name.startswith("optimizer.")]
 
-    ctrl_c_saves_once_and_ends_all(torchrun("train", "corridor", *tiny, "--name", "stopped"), run)
+    ctrl_c_saves_once_and_ends_all(recorded, torchrun("train", "corridor", *tiny, "--name", "stopped"), run)
     refused = rlmem("resume", "stopped")
     assert refused.code == 2
     assert "was trained by 2 processes" in refused.err
     assert "cannot go on with 1; use: torchrun --nproc-per-node 2 -m rlmem resume" in refused.err
     first, second = together("resume", "stopped")
     assert (first.code, second.returncode, second.stderr) == (0, 0, ""), first
-    assert_same_run(run, whole)
+    assert_same_run(recorded, run, whole)
     assert rlmem("eval", "stopped", "--episodes", "2").code == 0
 
 
-def ctrl_c_saves_once_and_ends_all(process: subprocess.Popen[str], run: Path) -> None:
-    wait_for(lambda: (run / "metrics.jsonl").exists() and len(logged(run)) > 0, process)
+def ctrl_c_saves_once_and_ends_all(recorded: Any, process: subprocess.Popen[str], run: Path) -> None:
+    wait_for(lambda: (run / "metrics.jsonl").exists() and len(recorded.lines(run)) > 0, process)
     ranks = ranks_of(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -177,14 +167,16 @@ def ctrl_c_saves_once_and_ends_all(process: subprocess.Popen[str], run: Path) ->
     assert ours(err) == []
     assert out.count(f"and saved; go on with: torchrun --nproc-per-node 2 -m rlmem resume {run}") == 1
     assert not [number for number in ranks.values() if Path(f"/proc/{number}").exists()]
-    assert logged(run)[-1]["step"] < 640, "the signal came after the end"
+    assert recorded.lines(run)[-1]["step"] < 640, "the signal came after the end"
 
 
-def test_a_language_model_reads_the_same_rows_in_two_processes(together: Command, rlmem: Command) -> None:
+def test_a_language_model_reads_the_same_rows_in_two_processes(
+    together: Command, rlmem: Command, recorded: Any
+) -> None:
     first, second = together("lm", "train", "copy", *LANGUAGE_FLAGS.split(), "--name", "two")
     assert (first.code, second.returncode, first.err, second.stderr, second.stdout) == (0, 0, "", "", "")
     assert rlmem("lm", "train", "copy", *LANGUAGE_FLAGS.split(), "--name", "one").code == 0
-    two, one = logged(Path("runs/copy/two")), logged(Path("runs/copy/one"))
+    two, one = recorded.lines(Path("runs/copy/two")), recorded.lines(Path("runs/copy/one"))
     assert [line["step"] for line in two] == [3, 6, 9, 12]
     for line, expected in zip(two, one, strict=True):
         assert line == pytest.approx(expected, rel=1e-3)
@@ -193,7 +185,7 @@ def test_a_language_model_reads_the_same_rows_in_two_processes(together: Command
     shutil.copytree("runs/copy/two", "runs/copy/again")
     first, second = together("resume", "again", "--checkpoint", "step_4")
     assert (first.code, second.returncode, second.stderr) == (0, 0, ""), first
-    assert_same_run(Path("runs/copy/again"), Path("runs/copy/two"))
+    assert_same_run(recorded, Path("runs/copy/again"), Path("runs/copy/two"))
 
 
 def test_a_killed_process_ends_all_and_leaves_the_last_checkpoint(torchrun: Start, tiny: list[str]) -> None:

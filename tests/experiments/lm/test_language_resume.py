@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -12,37 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from rlmem.checkpoint import load_tensors
 from rlmem.experiments.event_files import read_steps
 
 Command = Callable[..., Any]
 Start = Callable[..., "subprocess.Popen[str]"]
 RUNS = Path("runs/copy")
-
-
-def logged(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
-
-
-def last_checkpoint(run: Path) -> Path:
-    return max((run / "checkpoints").glob("step_*"), key=lambda path: int(path.name[5:]))
-
-
-def assert_same_run(run: Path, expected: Path) -> None:
-    checkpoint, wanted = last_checkpoint(run), last_checkpoint(expected)
-    assert checkpoint.name == wanted.name
-    for name in ("model.safetensors", "trainer.safetensors"):
-        tensors, texts = load_tensors(checkpoint / name)
-        others, other_texts = load_tensors(wanted / name)
-        assert tensors.keys() == others.keys()
-        assert texts == other_texts
-        assert [key for key in tensors if not torch.equal(tensors[key], others[key])] == []
-    state, other = (json.loads((path / "state.json").read_text())["trainer"] for path in (checkpoint, wanted))
-    assert state == other
-    assert logged(run) == logged(expected)
 
 
 RANDOM = [
@@ -61,24 +35,31 @@ RANDOM = [
     ],
     ids=["expire_span", "adaptive_span", "compressive", "transformer_xl"],
 )
-def test_resume_from_a_kept_checkpoint(lm_train: Command, rlmem: Command, here: Path, flags: list[str]) -> None:
+def test_resume_from_a_kept_checkpoint(
+    lm_train: Command, rlmem: Command, here: Path, flags: list[str], recorded: Any
+) -> None:
     assert lm_train("whole", *flags).code == 0
     shutil.copytree(RUNS / "whole", RUNS / "again")
     finished = rlmem("resume", "again", "--checkpoint", "step_16")
     assert finished.code == 0, finished
     assert "set a later checkpoint aside as" in finished.out
-    assert_same_run(RUNS / "again", RUNS / "whole")
+    recorded.assert_same(RUNS / "again", RUNS / "whole")
     steps = [step for path in (RUNS / "again").glob("events.*") for step in read_steps(path)]
     lines = {
         line["step"]: len([value for value in line.values() if value is not None]) - 1
-        for line in logged(RUNS / "again")
+        for line in recorded.lines(RUNS / "again")
     }
     clock = 3  # values under time/
     assert {step: steps.count(step) for step in steps} == {step: count + clock for step, count in lines.items()}
 
 
 def test_kill_in_the_middle_and_resume(
-    lm_train: Command, rlmem_process: Start, rlmem: Command, lm_tiny: list[str], here: Path
+    lm_train: Command,
+    rlmem_process: Start,
+    rlmem: Command,
+    lm_tiny: list[str],
+    here: Path,
+    recorded: Any,
 ) -> None:
     longer = ["--updates", "60", *RANDOM]
     lm_train("whole", *longer)
@@ -88,13 +69,17 @@ def test_kill_in_the_middle_and_resume(
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert int(last_checkpoint(RUNS / "killed").name[5:]) < 60, "the kill came after the end"
+    assert int(recorded.last_checkpoint(RUNS / "killed").name[5:]) < 60, "the kill came after the end"
     assert rlmem("resume", "killed").code == 0
-    assert_same_run(RUNS / "killed", RUNS / "whole")
+    recorded.assert_same(RUNS / "killed", RUNS / "whole")
 
 
 def test_signals_save_and_say_how_to_resume(
-    lm_train: Command, rlmem: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+    lm_train: Command,
+    rlmem: Command,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: Any,
 ) -> None:
     from rlmem.experiments.lm.trainer import LanguageTrainer
 
@@ -113,14 +98,14 @@ def test_signals_save_and_say_how_to_resume(
     monkeypatch.undo()
     monkeypatch.chdir(here)
     assert rlmem("resume", "runs/copy/stopped").code == 0
-    assert_same_run(RUNS / "stopped", RUNS / "whole")
+    recorded.assert_same(RUNS / "stopped", RUNS / "whole")
 
 
-def test_finished_run_can_be_made_longer(lm_train: Command, rlmem: Command, here: Path) -> None:
+def test_finished_run_can_be_made_longer(lm_train: Command, rlmem: Command, here: Path, recorded: Any) -> None:
     lm_train("run", "--updates", "10", "--schedule", "constant")  # a cosine looks at the whole length
     lm_train("whole", "--schedule", "constant")
     assert rlmem("resume", "run", "--updates", "20").code == 0
-    assert_same_run(RUNS / "run", RUNS / "whole")
+    recorded.assert_same(RUNS / "run", RUNS / "whole")
     assert "is less than the 20 updates that the run has done" in rlmem("resume", "run", "--updates", "4").err
     refused = rlmem("resume", "run", "--total-timesteps", "40")
     assert refused.code == 2
@@ -134,7 +119,7 @@ def test_fine_tuning_that_has_begun_fixes_the_length(lm_train: Command, rlmem: C
     assert "fine-tuning, which has begun; train anew with --init" in refused.err
 
 
-def test_text_resumes_too(rlmem: Command, lm_tiny: list[str], here: Path) -> None:
+def test_text_resumes_too(rlmem: Command, lm_tiny: list[str], here: Path, recorded: Any) -> None:
     (here / "enwik8").write_bytes(bytes(range(32, 127)) * 60)
     flags = lm_tiny[lm_tiny.index("--batch") :]
     words = ["lm", "train", "enwik8", "--data", "enwik8", *flags, "--eval-interval", "0"]
@@ -142,4 +127,4 @@ def test_text_resumes_too(rlmem: Command, lm_tiny: list[str], here: Path) -> Non
     runs = Path("runs/enwik8")
     shutil.copytree(runs / "whole", runs / "again")
     assert rlmem("resume", "runs/enwik8/again", "--checkpoint", "step_16").code == 0
-    assert_same_run(runs / "again", runs / "whole")
+    recorded.assert_same(runs / "again", runs / "whole")
