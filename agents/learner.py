@@ -19,7 +19,7 @@ from rlmem.agents.rollout import Rollout
 from rlmem.agents.row_threads import RowThreads
 from rlmem.errors import RlmemError
 
-_ROWS_AT_ONCE = 8  # rows whose activations fit the cache of one core; fewer where threads would have none
+_ROWS_AT_ONCE = 16  # rows whose activations fit the cache of one core, and are worth a thread
 
 
 class DivergedError(RlmemError):
@@ -91,8 +91,7 @@ class Learner:
         """One optimiser step on some rows, (rows,) int64; returns the metrics' means over them."""
         rows = rows.to(batch.action.device)
         batch = replace(batch, window=self.policy.core.with_memory_dropout(batch.window, self.generator))
-        share = -(-len(rows) // torch.get_num_threads())
-        chunks = rows.split(len(rows) if rows.is_cuda else min(share, _ROWS_AT_ONCE))
+        chunks = rows.split(len(rows) if rows.is_cuda else _ROWS_AT_ONCE)
         parts = self._threads.map(lambda chunk: self._gradients(batch, chunk, alpha, len(chunk) / len(rows)), chunks)
         for index, parameter in enumerate(self._learned):
             parameter.grad = _total([gradients[index] for gradients, _ in parts])
@@ -135,7 +134,9 @@ class Learner:
             policy_loss = ppo_policy_loss(log_ratio, batch.advantage[rows], config.clip_coef)
         value_loss = (output.value - batch.target[rows]).square().mean()
         entropy_loss = -head.entropy(output.action_outputs).mean()
-        memory_loss = alpha * self.policy.core.auxiliary_loss(output.traces, window)
+        memory_loss = torch.zeros_like(value_loss)
+        if alpha:
+            memory_loss = alpha * self.policy.core.auxiliary_loss(output.traces, window)
         value_part = config.vf_coef * batch.value_weight * value_loss
         loss = policy_loss + value_part + config.ent_coef * entropy_loss + memory_loss
         return loss, {

@@ -1,7 +1,8 @@
 """Rows of a batch shared among CPU threads, each of which runs its operations alone.
 
-At the sizes of a policy one operation is too small to be worth dividing: what two threads gain by sharing it they lose
-by waiting for each other, and all of it when another process takes one of the cores. Whole rows do not wait.
+At the sizes of a policy an operation is hardly worth dividing: what two threads gain by sharing it they lose by waiting
+for each other, and all of it when another process takes one of the cores. Whole rows do not wait. Too few rows are not
+worth a thread either, for threads take turns at Python.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class RowThreads:
     def map(self, function: Callable[[Tensor], Result], chunks: Sequence[Tensor]) -> list[Result]:
         """The function's results for some chunks of rows, in their order.
 
-        On the CPU each call runs its operations on one thread, so that no result depends on how many threads there are.
+        Each call runs its operations on one thread, if there are several chunks and threads, and on all of them if not.
 
         Args:
             function: of a chunk; called from several threads at once.
@@ -39,17 +40,10 @@ class RowThreads:
         Raises:
             Exception: what the function raised for the first chunk that failed.
         """
-        if chunks[0].is_cuda:
+        threads = min(torch.get_num_threads(), self._most or len(chunks))
+        if threads == 1 or len(chunks) == 1 or chunks[0].is_cuda:
             return [function(chunk) for chunk in chunks]
-        threads = torch.get_num_threads()
-        wanted = min(threads, self._most or threads)
-        try:
-            torch.set_num_threads(1)
-            if wanted == 1 or len(chunks) == 1:
-                return [function(chunk) for chunk in chunks]
-            return list(self._threads(wanted).map(function, chunks))
-        finally:
-            torch.set_num_threads(threads)
+        return list(self._threads(threads).map(function, chunks))
 
     def _threads(self, number: int) -> ThreadPoolExecutor:
         if self._pool is None or self._pool[0] != number:

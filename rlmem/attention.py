@@ -7,12 +7,14 @@ log_mask  (batch, 1 or heads, query, memory + query)  what each query may see, f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from rlmem.chunked_attention import Chunk, attend
 from rlmem.positions import RelativePositions
+from rlmem.query_blocks import QueryBlock, overlapping
 
 
 class Attention(nn.Module):
@@ -50,12 +52,35 @@ class Attention(nn.Module):
         Returns:
             (batch, query, model), to be added to the residual stream.
         """
-        queries, keys, values = self._project(normed, columns.shape[1])
+        read = self._read(*self._project(normed, columns.shape[1]), log_mask, columns)
+        return self._joined(read.unflatten(0, (-1, self.heads)))
+
+    def read_blocks(self, normed: Tensor, blocks: Sequence[QueryBlock]) -> Tensor:
+        """What `forward` reads, block by block.
+
+        Args:
+            normed: (batch, memory + query, model).
+            blocks: of the window, from its first query to its last.
+
+        Returns:
+            (batch, query, model).
+        """
+        queries, keys, values = self._project(normed, normed.shape[1] - blocks[-1].queries.stop)
+        parts = [block.slots for block in blocks]
+        reads = [
+            self._read(queries[:, :, block.queries], some_keys, some_values, block.make_log_mask(), block.columns)
+            for block, some_keys, some_values in zip(
+                blocks, overlapping(keys, parts), overlapping(values, parts), strict=True
+            )
+        ]
+        return self._joined(torch.cat(reads, dim=1).unflatten(0, (-1, self.heads)))
+
+    def _read(self, queries: Tensor, keys: Tensor, values: Tensor, log_mask: Tensor, columns: Tensor) -> Tensor:
+        """What queries (batch, heads, query, head) read, (batch * heads, query, head)."""
         weights = self._weigh(queries, keys, log_mask, columns)
         if self.dropout and self.training:
             weights = nn.functional.dropout(weights, self.dropout)
-        read = torch.bmm(weights, values)  # (batch * heads, query, head)
-        return self._joined(read.unflatten(0, (-1, self.heads)))
+        return torch.bmm(weights, values)
 
     def read_chunks(self, normed: Tensor, described: Tensor | None, num_queries: int, chunks: list[Chunk]) -> Tensor:
         """What `forward` reads, from chunks whose weights are not kept for the backward pass.

@@ -17,6 +17,7 @@ from rlmem.long_memory import LongMemoryReader
 from rlmem.memories import make_memory
 from rlmem.memory_state import LayerMemory, MemoryState
 from rlmem.model_config import ModelConfig
+from rlmem.query_blocks import query_blocks
 from rlmem.window import Window
 
 
@@ -37,12 +38,13 @@ class TransformerLayer(CoreLayer):
         self.expand = nn.Linear(config.model, config.feedforward)
         self.contract = nn.Linear(config.feedforward, config.model)
         self.dropout, self.is_fused = config.dropout, config.fused
+        self.is_whole = False  # see `plain_attention`
 
     def forward(self, hidden: Tensor, memory: LayerMemory, window: Window) -> tuple[Tensor, Tensor, LayerTrace]:
         """One layer, which stores what enters it; see `CoreLayer.forward`."""
         own = LayerMemory(hidden, window.time)
         memory = self._with_pooled(memory, own, window)
-        if self.is_fused:
+        if self.is_fused and not self.is_whole:
             reader = LongMemoryReader(self.attention, self.attention_norm, self.memory)
             contribution, trace = reader.read(hidden, memory, window)
             return self._fed_forward(hidden + contribution), hidden, trace
@@ -50,10 +52,18 @@ class TransformerLayer(CoreLayer):
         phase = slots.time - window.start_of(memory.time.shape[1])
         normed = self.attention_norm(slots.hidden)  # (batch, memory + query, model)
         described = self.memory.describe(normed, phase, slots.steps)
-        log_mask = self.memory.log_mask(window.age_of(slots.time, hidden.dtype), described)
-        columns = self.attention.positions.columns(window.time[:, :1] - memory.time)
-        read = hidden + self.attention(normed, log_mask, columns)
-        return self._fed_forward(read), hidden, LayerTrace(slots.time, described, lambda: log_mask)
+        trace = LayerTrace(
+            slots.time,
+            described,
+            lambda: self.memory.log_mask(window.age_of(slots.time, hidden.dtype), described),
+        )
+        if self.is_whole:
+            columns = self.attention.positions.columns(window.time[:, :1] - memory.time)
+            contribution = self.attention(normed, trace.log_mask, columns)
+        else:
+            blocks = query_blocks(self.memory, self.attention.positions, slots.time, described, window)
+            contribution = self.attention.read_blocks(normed, blocks)
+        return self._fed_forward(hidden + contribution), hidden, trace
 
     def _with_pooled(self, memory: LayerMemory, own: LayerMemory, window: Window) -> LayerMemory:
         """The slots from before the window and those that the kind makes while it passes."""
@@ -122,17 +132,17 @@ class MemoryTransformer(Core):
 
 @contextmanager
 def plain_attention(core: Core) -> Iterator[None]:
-    """Inside, windows run through `Attention.forward`, also those of long memories: who looks at weights needs that.
+    """Inside, windows run through `Attention.forward` as a whole: who looks at weights needs that.
 
     Args:
         core: a Transformer; nothing changes of a recurrent one.
     """
     layers = core.layer_list()
-    is_fused = [layer.is_fused for layer in layers]
+    was_whole = [layer.is_whole for layer in layers]
     for layer in layers:
-        layer.is_fused = False
+        layer.is_whole = True
     try:
         yield
     finally:
-        for layer, value in zip(layers, is_fused, strict=True):
-            layer.is_fused = value
+        for layer, value in zip(layers, was_whole, strict=True):
+            layer.is_whole = value

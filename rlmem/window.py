@@ -76,7 +76,7 @@ class Window:
         """
         return torch.cat([self.episode_start[:, :1].expand(-1, num_memories), self.episode_start], dim=1)
 
-    def age_of(self, slot_time: Tensor, dtype: torch.dtype) -> Tensor:
+    def age_of(self, slot_time: Tensor, dtype: torch.dtype, queries: slice = slice(None)) -> Tensor:
         """How old each slot is at each query.
 
         Times are subtracted as integers; only differences become floats, exact below 2^24 steps.
@@ -84,6 +84,7 @@ class Window:
         Args:
             slot_time: (batch, memory) int64.
             dtype: float32 or float64.
+            queries: of the window.
 
         Returns:
             (batch, query, memory), t - i in steps; infinity where the query must not see the slot: another
@@ -91,8 +92,8 @@ class Window:
         """
         first = self.time[:, :1]
         slot = (slot_time - first).to(dtype)[:, None, :]
-        time = (self.time - first).to(dtype)[:, :, None]
-        start = (self.episode_start - first).to(dtype)[:, :, None]
+        time = (self.time[:, queries] - first).to(dtype)[:, :, None]
+        start = (self.episode_start[:, queries] - first).to(dtype)[:, :, None]
         is_hidden = (slot < start).logical_or_(slot > time)
         age = (time - slot).masked_fill_(is_hidden, torch.inf)
         return age if self.reach is None else age.masked_fill_(age > self.reach, torch.inf)

@@ -298,7 +298,10 @@ def test_rows_beyond_what_fits_the_cache_are_run_in_turn(
         torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-5)
 
 
-def test_two_threads_learn_what_one_does_and_the_same_every_time(policy: ActorCritic, rollout: Rollout) -> None:
+def test_two_threads_learn_what_one_does_and_the_same_every_time(
+    policy: ActorCritic, rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learner_module, "_ROWS_AT_ONCE", 2)
     found = []
     for threads in (1, 2, 2):
         torch.set_num_threads(threads)

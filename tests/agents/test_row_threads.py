@@ -33,10 +33,12 @@ def test_results_come_in_the_order_of_the_chunks_from_two_threads_of_one_each() 
     assert torch.get_num_threads() == 2
 
 
-def test_at_most_one_thread_is_the_callers() -> None:
-    names = RowThreads(1).map(lambda chunk: (threading.current_thread().name, torch.get_num_threads()), CHUNKS)
-    assert names == [(threading.current_thread().name, 1)] * 3
-    assert torch.get_num_threads() == 2
+@pytest.mark.parametrize(("most", "chunks"), [(1, CHUNKS), (None, CHUNKS[:1])])
+def test_one_thread_of_rows_is_the_callers_with_all_threads_an_operation(
+    most: int | None, chunks: tuple[Tensor, ...]
+) -> None:
+    found = RowThreads(most).map(lambda chunk: (threading.current_thread().name, torch.get_num_threads()), chunks)
+    assert found == [(threading.current_thread().name, 2)] * len(chunks)
 
 
 @pytest.mark.parametrize("most", [1, None])
