@@ -71,6 +71,21 @@ def _small_searching(task: str, options: object, max_span: int, reach: int) -> L
     )
 
 
+def _small_collision_easy() -> LanguageTrainConfig:
+    """Memory costs so much that spans fall to what is needed within a hundred updates, once collisions are found.
+
+    Before, half of L: of what may be remembered the second layer sees fewer at first, and spans can go either way.
+    """
+    options = collision_easy.CollisionEasyOptions(grid=4, crowded=0.3)
+    plain = _small_searching("collision-easy", options, 512, 256)
+    return replace(
+        plain,
+        run=replace(plain.run, updates=5000),
+        learner=replace(plain.learner, span_cost=1e-3, span_cost_delay=2500),
+        model=replace(plain.model, initial_span_fraction=(_FEW_STEPS, 0.5)),
+    )
+
+
 def _small_wikitext() -> LanguageTrainConfig:
     """A sample of a million words and less is soon known by heart."""
     embedding = EmbeddingConfig(cutoffs=(2000, 8000), embedding_dropout=0.2, output_dropout=0.2)
@@ -146,9 +161,7 @@ PRESETS: dict[str, dict[str, LanguageTrainConfig]] = {
     "copy": {"small": _small("copy", copy_task.CopyOptions(), 512, 0.9), "paper": _COPY},
     "collision": {"small": _small("collision", collision.CollisionOptions(), 2048, 0.25), "paper": _COLLISION},
     "collision-easy": {
-        "small": _small_searching(
-            "collision-easy", collision_easy.CollisionEasyOptions(grid=4, crowded=0.3), 512, 256
-        ),
+        "small": _small_collision_easy(),
         "paper": _COLLISION_EASY,
     },
     "instruction": {

@@ -139,10 +139,10 @@ _COLLISION_EASY = Artefact(
     "Colliding objects without colours: error",
     models={
         "small": (
-            *_fixed("collision-easy", 1, 4, counterpart="Transformer 1024"),
+            *_plain("collision-easy", (1, 2, 3), counterpart="Expire-Span 4096"),
+            *_fixed("collision-easy", 1, 4, 16, counterpart="Transformer 1024"),
             PlannedModel("collision-easy", "expire_span", 128, counterpart="Expire-Span 1024"),
             PlannedModel("collision-easy", "expire_span", 256, counterpart="Expire-Span 2048"),
-            *_plain("collision-easy", counterpart="Expire-Span 4096"),
         ),
         "paper": (
             PlannedModel("collision-easy", "transformer_xl", 1024, counterpart="Transformer 1024"),
