@@ -21,12 +21,13 @@ def print_result(result: Result, before: Result | None, comparison: Comparison |
     console = Console()
     machine = ", ".join(f"{name} {value}" for name, value in result.conditions.items() if value is not None)
     table = Table("figure", "median", "spread", "unit", title=machine)
-    table.columns[0].no_wrap = True
     for column in table.columns[1:3]:
         column.justify = "right"
     if comparison is not None:
         table.add_column("before", justify="right")
         table.add_column("ratio", justify="right")
+    for column in table.columns[1:]:
+        column.no_wrap = True  # names may need two lines in a narrow terminal, numbers are never cut
     for name, figure in result.figures.items():
         spread = (max(figure.repeats) - min(figure.repeats)) / figure.median
         row = [name, number(figure.median), f"{spread:.0%}", figure.unit]
