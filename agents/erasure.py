@@ -125,6 +125,7 @@ def with_erased(policy: ActorCritic, is_erased: Sequence[Callable[[Tensor], Tens
     policy = copy.deepcopy(policy)
     for layer, function in zip(policy.core.layer_list(), is_erased, strict=True):
         layer.memory = ErasedMemory(layer.memory, function)
+        layer.is_whole = True  # what is erased is told by places among all queries and slots
     return policy
 
 

@@ -18,6 +18,7 @@ from rlmem.experiments.lm.vocabulary import BYTES, Vocabulary
 from rlmem.experiments.lm.word_spans import word_spans
 from rlmem.language_model import LanguageModel, VocabularyConfig
 from rlmem.model_config import MemoryKind, ModelConfig
+from rlmem.transformer import plain_attention
 from rlmem.window import Window
 
 KINDS: tuple[MemoryKind, ...] = ("expire_span", "transformer_xl", "adaptive_span", "compressive")
@@ -58,7 +59,8 @@ def whole_window(model: LanguageModel, passage: Passage) -> tuple[list[np.ndarra
     ]
     state = model.core.initial_state(1)
     symbols, is_first = torch.from_numpy(passage.symbols)[None], torch.from_numpy(passage.is_first)[None]
-    output = model(symbols, state, Window.following(state, is_first))
+    with plain_attention(model.core):
+        output = model(symbols, state, Window.following(state, is_first))
     for hook in hooks:
         hook.remove()
     masks = [trace.log_mask[0].amax(0).exp().numpy() for trace in output.traces]
