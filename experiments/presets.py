@@ -20,14 +20,16 @@ from rlmem.model_config import ModelConfig
 _LEARNER = LearnerConfig(anneal_lr=True, span_cost=1e-5, span_cost_gate_low=0.98, span_cost_gate_high=1.0)
 _FRACTIONS = (0.9, 0.05)
 
-# A few minutes on two CPU cores. With every span at 0 the ramp alone reaches 8 steps back, of up to 60.
+# A few minutes on two CPU cores. With every span at 0 the ramp alone reaches 8 steps back, of up to 60. L is longer than
+# the corridor: spans begin at 0.9 L, and at L = 60 the longest corridors fail, which keeps the gate at its threshold,
+# where spans are free and only noise moves them.
 _DEMO = TrainConfig(
     task="corridor",
     preset="demo",
     environment=CorridorOptions(max_length=60),
     run=RunConfig(total_timesteps=1_200_000, log_interval=12_800, eval_episodes=50),
     learner=_LEARNER,
-    model=ModelConfig(max_span=60, ramp=4, initial_span_fraction=_FRACTIONS),
+    model=ModelConfig(max_span=80, ramp=4, initial_span_fraction=_FRACTIONS),
 )
 
 # The whole task. Of an advantage at discount 0.99 most is the corridor's length, which the agent cannot know; 0.998
