@@ -20,9 +20,9 @@ from rlmem.model_config import ModelConfig
 _LEARNER = LearnerConfig(anneal_lr=True, span_cost=1e-5, span_cost_gate_low=0.98, span_cost_gate_high=1.0)
 _FRACTIONS = (0.9, 0.05)
 
-# A few minutes on two CPU cores. With every span at 0 the ramp alone reaches 8 steps back, of up to 60. L is longer than
-# the corridor: spans begin at 0.9 L, and at L = 60 the longest corridors fail, which keeps the gate at its threshold,
-# where spans are free and only noise moves them.
+# A few minutes on two CPU cores. With every span at 0 the ramp alone reaches 8 steps back, of up to 60. L is longer
+# than the corridor: spans begin at 0.9 L, and at L = 60 the longest corridors fail, which keeps the gate at its
+# threshold, where spans are free and only noise moves them.
 _DEMO = TrainConfig(
     task="corridor",
     preset="demo",
