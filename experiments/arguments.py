@@ -45,11 +45,11 @@ def parse(cls: type[Arguments], argv: Sequence[str], command: str, default: Argu
     Args:
         cls: a dataclass whose fields are the flags.
         argv: the words after the command.
-        command: for the usage line.
+        command: for the usage line, of `rlmem`, or `python -m MODULE`.
         default: where the flags' defaults come from, if not from the class.
     """
     markers = (tyro.conf.OmitArgPrefixes,)  # nested sections share one flat list of flags
-    program = f"rlmem {command}"
+    program = command if command.startswith("python ") else f"rlmem {command}"
     if default is None:
         return tyro.cli(cls, args=list(argv), prog=program, config=markers)
     return tyro.cli(cls, args=list(argv), prog=program, config=markers, default=default)

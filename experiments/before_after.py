@@ -23,6 +23,7 @@ from rlmem.errors import RlmemError, UsageError, check
 from rlmem.experiments.arguments import parse
 from rlmem.experiments.provenance import provenance
 
+_MODULE = "rlmem.experiments.before_after"
 _WORKER = Path(__file__).with_name("before_after_worker.py")
 _NOWHERE = Path(sys.prefix).anchor  # a version in the current folder would be imported before the installed one
 _PARTS = ("acting", "learning", "training")
@@ -58,7 +59,7 @@ class BeforeAfterArguments:
 def main(argv: Sequence[str]) -> int:
     """Measure; returns the exit code."""
     try:
-        print(json.dumps(measure(parse(BeforeAfterArguments, argv, "before_after")), indent=2))
+        print(json.dumps(measure(parse(BeforeAfterArguments, argv, f"python -m {_MODULE}")), indent=2))
     except RlmemError as error:
         print(f"before_after: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -77,7 +78,7 @@ def measure(arguments: BeforeAfterArguments) -> dict[str, Any]:
     commits = {side: _commit(python) for side, python in zip(_SIDES, pythons, strict=True)}
     found = {f"{agent[0]}, {agent[1]} spans": _compare(arguments, pythons, *agent) for agent in _AGENTS}
     return {
-        "command": "python -m rlmem.experiments.before_after --before PYTHON --after PYTHON "
+        "command": f"python -m {_MODULE} --before PYTHON --after PYTHON "
         f"--windows {arguments.windows} --threads {arguments.threads}",
         "arguments": settings,
         "commits": commits,

@@ -57,7 +57,7 @@ class DdpBenchArguments:
 
 def main(argv: Sequence[str]) -> int:
     """Measure; returns the exit code."""
-    arguments = parse(DdpBenchArguments, argv, "ddp_bench")
+    arguments = parse(DdpBenchArguments, argv, f"python -m {_MODULE}")
     if arguments.worker:
         work(arguments)
     else:

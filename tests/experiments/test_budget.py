@@ -9,14 +9,16 @@ import torch
 
 from rlmem.errors import UsageError
 from rlmem.experiments import budget as budget_module
-from rlmem.experiments.budget import BudgetArguments, Ceilings, as_table, budget
+from rlmem.experiments.budget import BudgetArguments, as_table, budget
+from rlmem.experiments.machine_ceilings import Ceilings
+from rlmem.experiments.operation_count import OperationCount
 from rlmem.experiments.presets import find_preset
 from rlmem.experiments.training_run import make_policy
 
 
 def test_products_views_and_the_rest_are_told_apart() -> None:
     left, right, bias = torch.ones(2, 3), torch.ones(3, 4), torch.ones(4)
-    with budget_module._Counting() as counting:
+    with OperationCount() as counting:
         product = torch.addmm(bias.expand(2, 4), left, right)
         product.view(8).narrow(0, 0, 2).mul_(2.0)
     counted = counting.counted
