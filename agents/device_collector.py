@@ -10,11 +10,12 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
+from rlmem.acting_memories import memories_for
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.device_window import DeviceWindow
 from rlmem.agents.rollout import Collector, Rollout
 from rlmem.memory_state import LayerMemory
-from rlmem.static_acting import has_static_form, memories_for
+from rlmem.static_acting import has_static_form
 from rlmem.window import Window
 
 _SLOTS = 64  # room for memories comes in multiples of so many: a window with other room is recorded anew
@@ -47,7 +48,8 @@ class DeviceCollector(Collector):
         """From the next window on take steps by a CUDA graph (the default) or, to see what it gains, by Python."""
         self._is_captured, self._window = is_captured, None
 
-    def _collect(self) -> Rollout:
+    def collect(self) -> Rollout:
+        """As `Collector.collect`."""
         noise = self.policy.action_head.noise((self.num_steps, self.envs.num_envs), self.generator)
         with undetermined_order():
             return self._played(noise)
@@ -55,7 +57,7 @@ class DeviceCollector(Collector):
     def _played(self, noise: Tensor) -> Rollout:
         envs: Any = self.envs
         envs.prepare(self.num_steps)
-        memories = memories_for(self.policy.core, self.state, self.num_steps)
+        memories, _ = memories_for(self.policy.core, self.state, self.num_steps)
         window = self._fitting_window(memories)
         window.begin(self.state, memories, self.observation, self.is_first, noise)
         for _ in range(self.num_steps):

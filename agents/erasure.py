@@ -90,6 +90,8 @@ class ErasedMemory(Memory):
             never True for a query's own step.
     """
 
+    is_foreseeable = False
+
     def __init__(self, memory: Memory, is_erased: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.memory, self.is_erased = memory, is_erased

@@ -105,12 +105,12 @@ class Collector:
 
     def collect(self) -> Rollout:
         """Take `num_steps` steps in every environment under fixed weights."""
+        cache = self.policy.open(self.state, self.num_steps)  # with all threads, which compiled steps keep
         with threads(1 if self.envs.num_envs <= _FEW_ENVIRONMENTS else torch.get_num_threads()):
-            return self._collect()
+            return self._collected(cache)
 
-    def _collect(self) -> Rollout:
+    def _collected(self, cache: PolicyCache) -> Rollout:
         noise = self.policy.action_head.noise((self.num_steps, self.envs.num_envs), self.generator)
-        cache = self.policy.open(self.state, self.num_steps)
         steps, observations = [], []
         for step_noise in noise:
             observations.append(self.observation)

@@ -6,7 +6,8 @@ when it is taken. The result equals the windowed forward pass (up to rounding; t
     cache slots   the memories from before, pooled ones to come, then room for steps and one query that is never stored
     age           (layers, batch, slots)  steps at the coming query; infinity where the coming query must not look
 
-A step of a few environments is a row of small operations, whose number is what it costs: see `rlmem.layer_cache`.
+On a CPU in float32 a step is one compiled call (`rlmem.compiled_acting`). Elsewhere it is a row of small operations,
+whose number is what it costs: see `rlmem.layer_cache`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rlmem.acting_memories import memories_for
+from rlmem.compiled_acting import CompiledCache, CompiledCore, is_compilable
 from rlmem.errors import check
 from rlmem.layer_cache import LayerCache
-from rlmem.memory_state import EMPTY_TIME, LayerMemory, MemoryState
+from rlmem.memory_state import LayerMemory, MemoryState
 from rlmem.window import Window
 
 if TYPE_CHECKING:
-    from rlmem.transformer import MemoryTransformer, TransformerLayer
+    from rlmem.transformer import MemoryTransformer
 
-_STEPS_BETWEEN_DELETIONS = 25  # acting drops dead memories so often; it costs time alone, results do not depend on it
+_STEPS_BETWEEN_DELETIONS = 50  # acting drops dead memories so often; it costs time alone, results do not depend on it
 
 
 class _OpenCache:
@@ -33,26 +36,23 @@ class _OpenCache:
     Args:
         core: the core model.
         state: memory from before the first step.
-        num_steps: how many steps there is room for; at most L, so that every group of steps that a kind may pool by
-            then is in `state`.
+        memories: per layer, from `memories_for`.
+        num_steps: how many steps there is room for.
+
+    Attributes:
+        is_first: of each step taken, (batch,) bool.
     """
 
-    def __init__(self, core: MemoryTransformer, state: MemoryState, num_steps: int) -> None:
+    def __init__(
+        self, core: MemoryTransformer, state: MemoryState, memories: list[LayerMemory], num_steps: int
+    ) -> None:
         self._norm, self._reach = core.norm, core.config.position_reach
-        self.state, self.num_steps = state, num_steps
+        self.num_steps, self.num_memories = num_steps, memories[0].time.shape[1]
         self.is_first: list[Tensor] = []
-        pooled = [self._pooled(*pair) for pair in zip(core.layer_list(), state.layers, strict=True)]
-        self.has_pooled = any(more is not None for more in pooled)
-        memories = [
-            memory if more is None else memory.followed_by(more)
-            for memory, more in zip(state.layers, pooled, strict=True)
-        ]
-        self.num_memories = max(memory.time.shape[1] for memory in memories)
         weight = core.norm.weight
         age = weight.new_full((len(memories), state.batch, self.num_memories), torch.inf)
         self._layers = []
-        for number, (layer, narrow) in enumerate(zip(core.layer_list(), memories, strict=True)):
-            memory = widen(narrow, self.num_memories)
+        for number, (layer, memory) in enumerate(zip(core.layer_list(), memories, strict=True)):
             self._layers.append(LayerCache.of(layer, memory, memory.time - state.episode_start[:, None], num_steps + 1))
             steps = (state.next_time[:, None] - memory.time).to(age.dtype)
             is_visible = memory.time >= state.episode_start[:, None]
@@ -72,24 +72,22 @@ class _OpenCache:
         slots[..., self.num_memories :] = since.clamp(min=0)[:, None, None]
         self._distance = slots.clamp_(max=self._reach)  # (step, layers, batch, slots)
 
-    def _pooled(self, layer: TransformerLayer, memory: LayerMemory) -> LayerMemory | None:
-        """What the memory's kind makes of it before this cache is full and one more query has come."""
-        state = self.state
-        phase = memory.time - state.episode_start[:, None]
-        return layer.memory.pool(memory, phase, state.next_time, state.next_time + self.num_steps)
-
     def step(self, inputs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
         """See `ActingCache.step`."""
         slot = self.num_memories + len(self.is_first)
         self._age.narrow(2, 0, slot).masked_fill_(is_first[None, :, None], torch.inf)
         self._phase.masked_fill_(is_first, 0)
-        hidden, sizes = self.run(inputs, is_stored=True)
+        hidden, sizes = self._run(inputs, is_stored=True)
         self._age.narrow(2, 0, slot + 1).add_(1)
         self._phase.add_(1)
         self.is_first.append(is_first)
         return hidden, sizes
 
-    def run(self, hidden: Tensor, *, is_stored: bool) -> tuple[Tensor, Tensor]:
+    def peek(self, inputs: Tensor) -> Tensor:
+        """See `ActingCache.peek`."""
+        return self._run(inputs, is_stored=False)[0]
+
+    def _run(self, hidden: Tensor, *, is_stored: bool) -> tuple[Tensor, Tensor]:
         """Hidden (batch, model) and sizes (batch, layers) of the coming step."""
         taken = len(self.is_first)
         slot, sizes = self.num_memories + taken, []
@@ -103,15 +101,8 @@ class _OpenCache:
 
     def layer_inputs(self) -> tuple[Tensor, ...]:
         """Per layer (batch, steps taken, model)."""
-        return tuple(
-            torch.stack(layer.inputs, dim=1) if layer.inputs else memory.hidden[:, :0]
-            for layer, memory in zip(self._layers, self.state.layers, strict=True)
-        )
-
-    def window(self, is_first: Tensor) -> Window:
-        """The window of the steps taken; is_first: (batch,) bool, whether the coming step begins an episode."""
-        firsts = torch.stack([*self.is_first, is_first], dim=1)
-        return Window.following(self.state, firsts[:, :-1], firsts[:, 1:])
+        empty = self._norm.weight.new_empty(self._age.shape[1], 0, self._norm.weight.shape[0])
+        return tuple(torch.stack(layer.inputs, dim=1) if layer.inputs else empty for layer in self._layers)
 
     def drop_dead(self, num_steps: int) -> None:
         """Begin anew with room for `num_steps` steps and the slots that a later query may see, as they are projected.
@@ -146,19 +137,31 @@ class ActingCache:
     def __init__(self, core: MemoryTransformer, state: MemoryState, num_steps: int) -> None:
         check(num_steps >= 1, f"an acting cache for {num_steps} steps was asked for, but it needs room for at least 1")
         self._core, self.num_steps, self.steps_taken = core, num_steps, 0
+        self._compiled = CompiledCore(core, state.batch) if is_compilable(core) else None
         self._finished: list[tuple[Tensor, ...]] = []
-        self._part = _OpenCache(core, state, self._next_steps())
+        self._part = self._open(state)
 
     def _next_steps(self) -> int:
+        """At most L, so that every group of steps that a kind may pool by then is stored."""
         return min(_STEPS_BETWEEN_DELETIONS, self._core.config.max_span, self.num_steps - self.steps_taken)
 
+    def _open(self, state: MemoryState) -> _OpenCache | CompiledCache:
+        """Begin with a memory state."""
+        num_steps = self._next_steps()
+        memories, self._has_pooled = memories_for(self._core, state, num_steps)
+        self._state = state
+        if self._compiled is not None:
+            return CompiledCache(self._compiled, state, memories, num_steps)
+        return _OpenCache(self._core, state, memories, num_steps)
+
     def _go_on(self, is_first: Tensor) -> None:
-        """Make room for more steps."""
+        """Make room for more steps; is_first: (batch,) bool, whether the coming step begins an episode."""
         part = self._part
         self._finished.append(part.layer_inputs())
-        if part.has_pooled:  # what comes to be must be made of the stored states
-            state = self._core.carry(part.state, self._finished[-1], part.window(is_first))
-            self._part = _OpenCache(self._core, state, self._next_steps())
+        if self._has_pooled:  # what comes to be must be made of the stored states
+            firsts = torch.stack([*part.is_first, is_first], dim=1)
+            window = Window.following(self._state, firsts[:, :-1], firsts[:, 1:])
+            self._part = self._open(self._core.carry(self._state, self._finished[-1], window))
         else:
             part.drop_dead(self._next_steps())
 
@@ -193,18 +196,9 @@ class ActingCache:
         Returns:
             (batch, model), the core's normed output.
         """
-        return self._part.run(inputs, is_stored=False)[0]
+        return self._part.peek(inputs)
 
     def layer_inputs(self) -> tuple[Tensor, ...]:
         """Per layer (batch, steps taken, model), for `Core.carry`."""
         parts = zip(*self._finished, self._part.layer_inputs(), strict=True)
         return tuple(torch.cat(layer, dim=1) for layer in parts)
-
-
-def widen(memory: LayerMemory, num_slots: int) -> LayerMemory:
-    """A memory with empty slots in front, (batch, num_slots)."""
-    missing = num_slots - memory.time.shape[1]
-    hidden = torch.nn.functional.pad(memory.hidden, (0, 0, missing, 0))
-    time = torch.nn.functional.pad(memory.time, (missing, 0), value=EMPTY_TIME)
-    steps = None if memory.steps is None else torch.nn.functional.pad(memory.steps, (missing, 0), value=1)
-    return LayerMemory(hidden, time, steps)

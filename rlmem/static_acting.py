@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlmem.acting import widen
+from rlmem.acting_memories import widened
 from rlmem.core import Core
 from rlmem.memory_state import LayerMemory, MemoryState
 
@@ -30,17 +30,6 @@ def has_static_form(core: Core, num_steps: int) -> bool:
     Recurrent cores cannot, and a kind that pools cannot beyond L steps: what it pools by then is not stored yet.
     """
     return bool(core.layer_list()) and (core.config.memory != "compressive" or num_steps <= core.config.max_span)
-
-
-@torch.no_grad()
-def memories_for(core: Core, state: MemoryState, num_steps: int) -> list[LayerMemory]:
-    """Per layer the slots of a memory state, and those that its kind makes of them in so many steps and one more."""
-    memories = []
-    for layer, memory in zip(core.layer_list(), state.layers, strict=True):
-        phase = memory.time - state.episode_start[:, None]
-        pooled = layer.memory.pool(memory, phase, state.next_time, state.next_time + num_steps)
-        memories.append(memory if pooled is None else memory.followed_by(pooled))
-    return memories
 
 
 class _StaticLayer:
@@ -137,7 +126,7 @@ class StaticActing:
             memories: of `memories_for` this state, each at most `num_memories` wide.
         """
         for number, (layer, narrow) in enumerate(zip(self._layers, memories, strict=True)):
-            memory = widen(narrow, self.num_memories)
+            memory = widened(narrow, self.num_memories)
             layer.load(memory, memory.time - state.episode_start[:, None])
             self._slot_step[number, :, : self.num_memories] = memory.time - state.next_time[:, None]
         self.start.copy_(state.episode_start - state.next_time)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rlmem.memory_state import LayerMemory
@@ -13,6 +15,9 @@ from rlmem.window import Window
 AgeRange = tuple[Tensor | float, Tensor | float]
 """The lowest and the highest age, both included, in steps."""
 
+CompiledStep = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]], None]
+"""What a kind does at each step of acting; see `Memory.compiled_step`."""
+
 
 class Memory(nn.Module):
     """One kind of memory in one layer: a small strategy beside the one attention.
@@ -20,6 +25,9 @@ class Memory(nn.Module):
     A kind never touches projections, positions or storage. Ages come from `Window.age_of`: steps as floats, infinity
     where a query must not see the slot, so every kind hides the infinitely old and thereby keeps episodes apart.
     """
+
+    is_foreseeable = True
+    """Whether `log_mask` depends on its arguments alone, so that acting may ask what later queries will see."""
 
     def describe(self, normed: Tensor, phase: Tensor, steps: Tensor | None) -> Tensor | None:
         """What the kind computes once of a slot and consults later.
@@ -42,6 +50,18 @@ class Memory(nn.Module):
             From normed (batch, model) and phase (batch,) int64 what `describe` gives of them, (batch,).
         """
         return lambda normed, phase: self.describe(normed, phase, None)
+
+    def compiled_step(self) -> CompiledStep | None:
+        """`describer` and `log_mask` for the slot that a step has just made, while the weights stay as they are.
+
+        For a kind that describes slots, on a CPU in float32; None: PyTorch's operations do it.
+
+        Returns:
+            It takes normed (batch, model), (batch,) where what `describe` gives of it goes, (batch, queries) where goes
+            what the queries 1, 2, ... steps later see of it with any head, and each thread's first row with the number
+            of rows behind, (threads + 1,) int64.
+        """
+        return None
 
     def spans(self, normed: Tensor) -> Tensor | None:
         """For how many steps the kind keeps a slot, where that is learned; for logs.

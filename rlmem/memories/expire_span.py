@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rlmem.full_precision import full_precision
-from rlmem.memories.base import AgeRange, Memory
+from rlmem.kernels.span_step import Predictor, add_spans
+from rlmem.memories.base import AgeRange, CompiledStep, Memory
 from rlmem.memories.span_features import RandomFeatures
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -198,6 +200,18 @@ class ExpireSpanMemory(Memory):
                 return self._spans(normed if self.features is None else self.features(normed), weight, bias)
 
         return spans
+
+    @torch.no_grad()
+    def compiled_step(self) -> CompiledStep:
+        """Spans and log m by `rlmem.kernels.span_step`; see `Memory.compiled_step`."""
+        weight, bias = self._predictor()
+        if self.features is None:
+            projection, phase = weight.new_zeros(weight.shape[1], 0), weight.new_zeros(0)
+        else:
+            projection, phase = self.features.get_buffer("projection").t(), self.features.get_buffer("phase")
+        scalars = torch.cat([bias, bias.new_tensor([self.max_span, self.ramp])])
+        arrays = (projection.contiguous(), phase, weight[0], scalars)
+        return partial(add_spans, Predictor(*(tensor.detach().numpy() for tensor in arrays)))
 
     def _predictor(self) -> tuple[Tensor, Tensor]:
         """Weight (1, inputs) and bias (1,) of the predictor, with all that they are to be multiplied by."""

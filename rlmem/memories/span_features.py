@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 BANDWIDTH = 2.0
 """Distance between two normed states at which their features' product has fallen to exp(-1/2); a normed state of width
 64 has length 8."""
+
+
+class _Cosine(torch.autograd.Function):
+    """cos(projection @ normed + phase); by hand so that its gradient passes over the features less often."""
+
+    @staticmethod
+    def forward(ctx: Any, normed: Tensor, projection: Tensor, phase: Tensor) -> Tensor:
+        """(..., features) from normed (..., model)."""
+        angles = torch.nn.functional.linear(normed, projection, phase)
+        ctx.save_for_backward(angles, projection)
+        return angles.cos()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """To normed alone: nothing else is learned."""
+        angles, projection = ctx.saved_tensors
+        return (angles.sin().mul_(grads[0]) @ projection).neg_(), None, None
 
 
 class RandomFeatures(nn.Module):
@@ -39,4 +59,5 @@ class RandomFeatures(nn.Module):
     def forward(self, normed: Tensor) -> Tensor:
         """The features (..., num_features) of normed states (..., model), each still to be multiplied by `scale`."""
         projection, phase = self.get_buffer("projection"), self.get_buffer("phase")
-        return torch.cos(torch.nn.functional.linear(normed, projection, phase))
+        features: Tensor = _Cosine.apply(normed, projection, phase)  # type: ignore[no-untyped-call]
+        return features

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from rlmem.acting_memories import memories_for
 from rlmem.actor_critic import ActorCritic
 from rlmem.agents.device_collector import DeviceCollector, collector_for, undetermined_order
 from rlmem.agents.device_window import DeviceWindow
@@ -24,7 +25,7 @@ from rlmem.envs.corridor_vector import VectorCorridorEnv
 from rlmem.envs.device_env import DeviceWordEnv
 from rlmem.envs.grid_world import concatenate_layouts
 from rlmem.envs.portal_vector import VectorPortalEnv
-from rlmem.static_acting import has_static_form, memories_for
+from rlmem.static_acting import has_static_form
 
 MakePolicy = Callable[..., ActorCritic]
 KINDS = ("expire_span", "transformer_xl", "adaptive_span", "compressive", "none")
@@ -173,7 +174,7 @@ def test_a_step_stays_on_its_device_and_waits_for_nothing(
     policy, host = make_policy(memory=kind), make_host(envs)
     collector = DeviceCollector(DeviceWordEnv(host, "cpu"), policy, 8, torch.Generator().manual_seed(1), 2)
     collector.carry(collector.collect())  # memories, and the tables that the environment reads
-    memories = memories_for(policy.core, collector.state, 8)
+    memories, _ = memories_for(policy.core, collector.state, 8)
     device_envs: Any = collector.envs
     observation = move_to_meta(policy, device_envs, collector.observation)
     window = DeviceWindow(policy, device_envs, 64, 8, observation, None)

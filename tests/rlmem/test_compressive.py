@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlmem.acting import ActingCache
+from rlmem.acting import ActingCache, _OpenCache
 from rlmem.core import LayerTrace
 from rlmem.memories import CompressiveMemory
 from rlmem.memory_state import EMPTY_TIME, LayerMemory
@@ -136,9 +136,9 @@ def test_acting_describes_its_steps_as_the_window_does() -> None:
     cache = ActingCache(core, state, SPAN)
     for time in range(SPAN):
         cache.step(inputs[:, time], is_first[:, time])
-    for layer, trace in zip(
-        cache._part._layers, core(inputs, state, Window.following(state, is_first)).traces, strict=True
-    ):
+    part = cache._part
+    assert isinstance(part, _OpenCache)  # in float64 steps are PyTorch's
+    for layer, trace in zip(part._layers, core(inputs, state, Window.following(state, is_first)).traces, strict=True):
         assert layer.described is not None
         assert trace.described is not None
         assert layer.described[0, :SPAN].tolist() == trace.described[0].tolist() == [2, 2, 1, 0, 2]

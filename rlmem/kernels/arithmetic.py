@@ -1,0 +1,143 @@
+"""What the kernels have in common: products, norms, and the softmax of a row."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import float32, int32, uintp
+
+from rlmem.kernels.compiling import compiled
+from rlmem.kernels.typing import Array
+
+LANES = 32
+"""A range of so many numbers is faster than a shorter one: loops take as many at once, and the others one by one."""
+
+_LOG2_E = float32(1.4426950408889634)
+_BIAS, _MANTISSA_BITS = int32(127), int32(23)  # of a float32, whose exponent is kept with the bias added
+_TURNS = float32(1 / (2 * math.pi))
+_COSINE = tuple(float32((-1) ** k * (2 * math.pi) ** (2 * k) / math.factorial(2 * k)) for k in range(9))
+_LEAST = float32(-127 * math.log(2))  # where the exponent is 0, which stands for the number 0
+
+
+@compiled
+def product(left: Array, right: Array, out: Array) -> None:
+    """out = left @ right.
+
+    Two rows and four terms of each sum at once, so that every number that is loaded is used several times.
+
+    Args:
+        left: (rows, inner), an even number of rows.
+        right: (inner, columns).
+        out: (rows, columns).
+    """
+    rows, inner = left.shape
+    columns = right.shape[1]
+    fours = inner - inner % 4
+    out[:] = 0
+    for k in range(0, fours, 4):
+        for i in range(0, rows, 2):
+            a0, a1, a2, a3 = left[i, k], left[i, k + 1], left[i, k + 2], left[i, k + 3]
+            b0, b1, b2, b3 = left[i + 1, k], left[i + 1, k + 1], left[i + 1, k + 2], left[i + 1, k + 3]
+            for j in range(columns):
+                r0, r1, r2, r3 = right[k, j], right[k + 1, j], right[k + 2, j], right[k + 3, j]
+                out[i, j] += a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
+                out[i + 1, j] += b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
+    for k in range(fours, inner):
+        for i in range(rows):
+            for j in range(columns):
+                out[i, j] += left[i, k] * right[k, j]
+
+
+@compiled
+def add_combination(factors: Array, rows: Array, first: int, out: Array) -> None:
+    """out += factors @ rows[:, first : first + columns].
+
+    Args:
+        factors: (inner,).
+        rows: (inner, more columns).
+        first: of the columns.
+        out: (columns,); a multiple of `LANES` is fastest.
+    """
+    inner, columns = len(factors), uintp(len(out))
+    offset = uintp(first)  # what cannot be negative needs no check for Python's negative indices, which loops would do
+    fours = inner - inner % 4
+    for k in range(0, fours, 4):
+        a0, a1, a2, a3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
+        for j in range(columns):
+            c = offset + j
+            out[j] += a0 * rows[k, c] + a1 * rows[k + 1, c] + a2 * rows[k + 2, c] + a3 * rows[k + 3, c]
+    for k in range(fours, inner):
+        for j in range(columns):
+            out[j] += factors[k] * rows[k, offset + j]
+
+
+@compiled
+def layer_norm(row: Array, weight: Array, bias: Array, eps: float, out: Array) -> None:
+    """PyTorch's layer norm of one row; all (width,)."""
+    width = len(row)
+    total = float32(0)
+    for j in range(width):
+        total += row[j]
+    mean = total / float32(width)
+    total = float32(0)
+    for j in range(width):
+        total += (row[j] - mean) * (row[j] - mean)
+    scale = float32(1) / math.sqrt(total / float32(width) + float32(eps))
+    for j in range(width):
+        out[j] = (row[j] - mean) * scale * weight[j] + bias[j]
+
+
+@compiled
+def softmax(logits: Array, bits: Array, powers: Array) -> np.float32:
+    """The softmax of a row, in place but for a factor, which it returns.
+
+    exp(x) is 2^(whole + part) with |part| <= 1/2: a power of two, written as a float's exponent, times the Taylor
+    polynomial of 2^part, which is right to 2e-7. Written so that it is vectorised, as calls of exp are not.
+
+    Args:
+        logits: (slots,), at least one of them finite; a multiple of `LANES` is fastest.
+        bits: (slots,) int32 or more, for scratch.
+        powers: the same memory as float32.
+    """
+    slots, highest = len(logits), logits[0]
+    for s in range(slots):
+        highest = max(highest, logits[s])
+    total = float32(0)
+    for s in range(slots):
+        logit = max(logits[s] - highest, _LEAST)
+        exponent = int32(logit * _LOG2_E + float32(127.5))
+        part = logit * _LOG2_E - float32(exponent - _BIAS)
+        bits[s] = exponent << _MANTISSA_BITS
+        polynomial = float32(1.5403530393381610e-4)
+        polynomial = polynomial * part + float32(1.3333558146428443e-3)
+        polynomial = polynomial * part + float32(9.6181291076284772e-3)
+        polynomial = polynomial * part + float32(5.5504108664821580e-2)
+        polynomial = polynomial * part + float32(2.4022650695910071e-1)
+        polynomial = polynomial * part + float32(6.9314718055994531e-1)
+        logits[s] = polynomial * part + float32(1)
+    for s in range(slots):
+        logits[s] *= powers[s]
+        total += logits[s]
+    return float32(1) / total
+
+
+@compiled
+def cosines(angles: Array, phases: Array) -> None:
+    """cos(angles + phases) in place of the angles, both (number,), right to 1e-6 up to some hundred.
+
+    The Taylor polynomial of the cosine around 0 after whole turns are taken off, vectorised.
+    """
+    for j in range(len(angles)):
+        turns = (angles[j] + phases[j]) * _TURNS
+        turns -= float32(int32(turns + (float32(0.5) if turns > 0 else float32(-0.5))))
+        square = turns * turns
+        cosine = _COSINE[8]
+        cosine = cosine * square + _COSINE[7]
+        cosine = cosine * square + _COSINE[6]
+        cosine = cosine * square + _COSINE[5]
+        cosine = cosine * square + _COSINE[4]
+        cosine = cosine * square + _COSINE[3]
+        cosine = cosine * square + _COSINE[2]
+        cosine = cosine * square + _COSINE[1]
+        angles[j] = cosine * square + _COSINE[0]
