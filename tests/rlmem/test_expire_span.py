@@ -183,6 +183,15 @@ def test_random_features_are_a_gaussian_kernel() -> None:
     torch.testing.assert_close(products, torch.exp(-(torch.cdist(states, states) ** 2) / 8), rtol=0, atol=0.04)
 
 
+def test_random_features_have_the_gradient_of_their_formula() -> None:
+    torch.manual_seed(1)
+    features = RandomFeatures(5, 7).double()
+    states = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(features, (states,))
+    angles = states @ features.get_buffer("projection").t() + features.get_buffer("phase")
+    torch.testing.assert_close(features(states), torch.cos(angles), rtol=0, atol=1e-12)
+
+
 def span_of(memory: ExpireSpanMemory, state: Tensor) -> float:
     return float(memory.spans(state[None, None]).detach())
 

@@ -1,0 +1,62 @@
+"""The kernels' arithmetic against NumPy's in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rlmem.kernels.arithmetic import add_combination, cosines, layer_norm, product, softmax
+
+
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(2, 4, 32), (8, 7, 5), (4, 64, 192), (6, 1, 1)])
+def test_product(rows: int, inner: int, columns: int) -> None:
+    generator = np.random.default_rng(0)
+    left, right = (generator.standard_normal(shape, np.float32) for shape in ((rows, inner), (inner, columns)))
+    out = np.full((rows, columns), np.nan, np.float32)
+    product(left, right, out)
+    np.testing.assert_allclose(out, left.astype(float) @ right.astype(float), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("inner", "first", "columns"), [(16, 0, 32), (7, 3, 10), (1, 1, 1)])
+def test_add_combination(inner: int, first: int, columns: int) -> None:
+    generator = np.random.default_rng(1)
+    factors, rows = generator.standard_normal(inner, np.float32), generator.standard_normal((inner, 64), np.float32)
+    out = generator.standard_normal(columns, np.float32)
+    expected = out + factors.astype(float) @ rows[:, first : first + columns].astype(float)
+    add_combination(factors, rows, first, out)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5)
+
+
+def test_layer_norm() -> None:
+    generator = np.random.default_rng(2)
+    row, weight, bias = (generator.standard_normal(24, np.float32) for _ in range(3))
+    out = np.empty(24, np.float32)
+    layer_norm(row, weight, bias, 1e-5, out)
+    exact = row.astype(float)
+    expected = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-5) * weight + bias
+    np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("scale", [0.1, 5.0, 60.0])
+def test_softmax(scale: float) -> None:
+    logits = (np.random.default_rng(3).standard_normal(45) * scale).astype(np.float32)
+    logits[[0, 7, 44]] = -np.inf
+    powers = np.exp(logits.astype(float) - logits.max())
+    bits = np.empty(64, np.int32)
+    factor = softmax(logits, bits, bits.view(np.float32))
+    np.testing.assert_allclose(logits * factor, powers / powers.sum(), rtol=1e-5, atol=1e-9)
+    assert (logits[[0, 7, 44]] == 0).all()
+
+
+def test_softmax_passes_nan_on() -> None:
+    logits, bits = np.array([0.0, np.nan, 1.0], np.float32), np.empty(3, np.int32)
+    assert np.isnan(logits * softmax(logits, bits, bits.view(np.float32))).any()
+
+
+def test_cosines() -> None:
+    generator = np.random.default_rng(4)
+    angles = (generator.standard_normal(1000) * 30).astype(np.float32)
+    phases = (generator.random(1000) * 6.3).astype(np.float32)
+    expected = np.cos(angles.astype(float) + phases)
+    cosines(angles, phases)
+    np.testing.assert_allclose(angles, expected, rtol=0, atol=2e-5)
