@@ -2,7 +2,8 @@
 
 Counted: the operations of 64 environments × 100 steps, their products' floating-point operations, and the bytes that
 they read and write. Measured on one thread, for a row's operations run on one (rows are shared among threads, see
-`rlmem.agents.row_threads`): what PyTorch does at best of each, and how long the window takes.
+`rlmem.agents.row_threads`): what PyTorch does at best of each, and how long the window takes. A compiled step of acting
+counts with the arithmetic and the bytes of the operations that it stands for.
 
     dispatch   an operation on one number, and a view: what they cost before anything is computed
     products   of the sizes that a window has
@@ -19,13 +20,15 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from rlmem.agents.learner_config import Algorithm
 from rlmem.agents.rollout import Rollout, threads
 from rlmem.agents.trainer import Trainer
+from rlmem.core import Core
 from rlmem.errors import check
 from rlmem.experiments.arguments import Switch, parse
 from rlmem.experiments.bench.cells import AgentCell
@@ -38,6 +41,7 @@ Result = TypeVar("Result")
 
 _MODULE = "rlmem.experiments.budget"
 _WARM_UP = 4  # windows until spans are as long as they begin
+_STEP_KERNELS = 3  # compiled calls of a step: all layers, then the spans of each of the two
 _MEGA, _GIGA = 1e6, 1e9
 _LEAST = {
     "dispatch": "dispatch at its ceiling",
@@ -109,12 +113,17 @@ def _measure(trainer: Trainer, windows: int) -> dict[str, Part]:
     for _ in range(_WARM_UP):
         trainer.iterate()
     collect, carry = trainer.collector.collect, trainer.collector.carry
+    with _as_operations(trainer.policy.core), OperationCount() as arithmetic:
+        carry(collect())
     with OperationCount() as in_acting:
         rollout = collect()
+    kernels = _STEP_KERNELS * trainer.collector.num_steps
+    operations, views = in_acting.counted.operations + kernels, in_acting.counted.views
+    acted = replace(arithmetic.counted, operations=operations, views=views)
     with OperationCount() as in_learning:
         _learn(trainer, rollout)
     carry(rollout)
-    acting, learning, playing = Part(in_acting.counted), Part(in_learning.counted), list[float]()
+    acting, learning, playing = Part(acted), Part(in_learning.counted), list[float]()
     step = trainer.envs.step
     trainer.envs.step = lambda action: _timed(lambda: step(action), playing)  # type: ignore[assignment, method-assign]
     for _ in range(windows):
@@ -123,6 +132,19 @@ def _measure(trainer: Trainer, windows: int) -> dict[str, Part]:
         carry(rollout)
     acting.playing = sum(playing) / windows
     return {"acting": acting, "learning": learning}
+
+
+@contextmanager
+def _as_operations(core: Core) -> Iterator[None]:
+    """Inside, steps of acting are PyTorch's operations, of which the arithmetic can be counted."""
+    memories = [layer.memory for layer in core.layer_list()]
+    for memory in memories:
+        memory.is_foreseeable = False
+    try:
+        yield
+    finally:
+        for memory in memories:
+            memory.is_foreseeable = True
 
 
 def _learn(trainer: Trainer, rollout: Rollout) -> None:
