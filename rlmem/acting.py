@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rlmem.transformer import MemoryTransformer
 
 _STEPS_BETWEEN_DELETIONS = 50  # acting drops dead memories so often; it costs time alone, results do not depend on it
+_FEWEST_STEPS, _MOST_SEEN = 10, 2**24  # likewise where there are many: so many pairs of a step and a slot, 64 MiB
 
 
 class _OpenCache:
@@ -141,13 +142,19 @@ class ActingCache:
         self._finished: list[tuple[Tensor, ...]] = []
         self._part = self._open(state)
 
-    def _next_steps(self) -> int:
-        """At most L, so that every group of steps that a kind may pool by then is stored."""
-        return min(_STEPS_BETWEEN_DELETIONS, self._core.config.max_span, self.num_steps - self.steps_taken)
+    def _next_steps(self, state: MemoryState) -> int:
+        """How many steps there will be room for.
+
+        At most L, so that every group of steps that a kind may pool by then is stored; fewer where memories are many,
+        for compiled steps know ahead what each of them sees.
+        """
+        slots = state.batch * sum(memory.time.shape[1] + _STEPS_BETWEEN_DELETIONS for memory in state.layers)
+        steps = min(_STEPS_BETWEEN_DELETIONS, max(_FEWEST_STEPS, _MOST_SEEN // slots))
+        return min(steps, self._core.config.max_span, self.num_steps - self.steps_taken)
 
     def _open(self, state: MemoryState) -> _OpenCache | CompiledCache:
         """Begin with a memory state."""
-        num_steps = self._next_steps()
+        num_steps = self._next_steps(state)
         memories, self._has_pooled = memories_for(self._core, state, num_steps)
         self._state = state
         if self._compiled is not None:
@@ -163,7 +170,7 @@ class ActingCache:
             window = Window.following(self._state, firsts[:, :-1], firsts[:, 1:])
             self._part = self._open(self._core.carry(self._state, self._finished[-1], window))
         else:
-            part.drop_dead(self._next_steps())
+            part.drop_dead(self._next_steps(self._state))
 
     @torch.inference_mode()
     def step(self, inputs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,8 +188,9 @@ class ActingCache:
         part = self._part
         if len(part.is_first) == part.num_steps:  # not sooner: until now the full one may still be asked for a value
             self._go_on(is_first)
+        result = self._part.step(inputs, is_first)
         self.steps_taken += 1
-        return self._part.step(inputs, is_first)
+        return result
 
     @torch.inference_mode()
     def peek(self, inputs: Tensor) -> Tensor:

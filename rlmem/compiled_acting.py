@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from rlmem.errors import UsageError
 from rlmem.kernels.acting_step import Slots, Taken, Weights, take_step
 from rlmem.kernels.arithmetic import LANES
 from rlmem.kernels.compiling import num_threads
@@ -153,11 +154,12 @@ class CompiledCache:
         Returns:
             (layers, batch, 1 or heads, query, slots), the slots of the queries being the last.
         """
-        age = torch.cat([age, -self._query.expand(*age.shape[:2], -1)], dim=2)
-        age = (age[:, :, None] + self._query[:, None]).float()  # (layers, batch, query, slots)
-        age.masked_fill_((age < 0) | (age >= _OLDEST), torch.inf)
+        query = self._query.float()
+        ages = torch.cat([age, -self._query.expand(*age.shape[:2], -1)], dim=2).float()
         masks = []
-        for layer, steps, described in zip(self._core.layers, age, self._described, strict=True):
+        for layer, at_first, described in zip(self._core.layers, ages, self._described, strict=True):
+            steps = at_first[:, None] + query[:, None]  # (batch, query, slots)
+            steps.masked_fill_((steps < 0) | (steps >= _OLDEST), torch.inf)
             mask = layer.memory.log_mask(steps, described)
             if described is not None:  # the slots are not described yet, but a query sees itself
                 mask[..., self.num_memories :].copy_(torch.where(self._query[:, None] == self._query, 0.0, -torch.inf))
@@ -179,6 +181,11 @@ class CompiledCache:
         """Hidden (batch, model) and sizes (batch, layers) of the coming step."""
         number, core = len(self.is_first), self._core
         hidden = torch.empty_like(self._normed[0])
+        if (inputs.shape, inputs.dtype, is_first.shape) != (hidden.shape, hidden.dtype, hidden.shape[:1]):
+            raise UsageError(
+                f"inputs are {tuple(inputs.shape)} of {inputs.dtype} and is_first is {tuple(is_first.shape)}, but a "
+                f"step of this memory takes {tuple(hidden.shape)} of {hidden.dtype} and {tuple(hidden.shape[:1])}"
+            )
         sizes = torch.empty(len(hidden), len(self._normed), dtype=torch.int64)
         taken = Taken(self._inputs.numpy(), self._normed.numpy(), hidden.numpy(), sizes.numpy())
         query = inputs.detach().contiguous().numpy(), is_first.numpy()

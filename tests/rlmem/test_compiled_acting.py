@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlmem import acting
 from rlmem.acting import ActingCache, _OpenCache
 from rlmem.compiled_acting import CompiledCache, is_compilable
+from rlmem.errors import UsageError
 from rlmem.model_config import RECURRENT_KINDS, MemoryKind, ModelConfig
 from rlmem.transformer import MemoryTransformer
 from rlmem.window import Window
@@ -106,3 +108,27 @@ def test_autocast_acts_in_pytorchs_operations() -> None:
     core = core_of("expire_span")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert not is_compilable(core)
+
+
+def test_steps_of_another_size_are_refused() -> None:
+    """They would be read from beyond the arrays' ends."""
+    core = core_of("expire_span")
+    cache = ActingCache(core, core.initial_state(2), 3)
+    is_first = torch.zeros(2, dtype=torch.bool)
+    for inputs, firsts in (
+        (torch.ones(3, MODEL), is_first),
+        (torch.ones(2, MODEL + 1), is_first),
+        (torch.ones(2, MODEL), is_first[:1]),
+        (torch.ones(2, MODEL).double(), is_first),
+    ):
+        with pytest.raises(UsageError, match=r"but a step of this memory takes \(2, 12\) of torch.float32 and \(2,\)"):
+            cache.step(inputs, firsts)
+
+
+def test_many_memories_are_known_fewer_steps_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = core_of("expire_span", 6)
+    expected = play(core)
+    monkeypatch.setattr(acting, "_MOST_SEEN", 0)
+    monkeypatch.setattr(acting, "_FEWEST_STEPS", 4)
+    for one, other in zip(play(core), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
