@@ -12,12 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, prange, uintp
 
-from rlmem.kernels.arithmetic import LANES, add_combination, layer_norm, product, softmax
+from rlmem.kernels.arithmetic import BLOCK, LANES, UNSEEN, add_combination, layer_norm, product, softmax
 from rlmem.kernels.compiling import compiled, compiled_for_threads
 from rlmem.kernels.typing import Array
-
-_BLOCK = 8
-_UNSEEN = float32(-np.inf)
 
 
 class Weights(NamedTuple):
@@ -86,7 +83,7 @@ def _begin_episode(slots: Slots, is_first: Array, own: int, step: int, begin: in
     for row in range(begin, end):
         if is_first[row]:
             slots.first[row], slots.phase[row] = own, 0
-            slots.log_mask[:, row, :, step:, :own] = _UNSEEN
+            slots.log_mask[:, row, :, step:, :own] = UNSEEN
         else:
             slots.phase[row] += 1
 
@@ -97,7 +94,7 @@ def _count_seen(log_mask: Array, first: int, own: int) -> int:
     seen = 0
     for slot in range(first, own):
         for head in range(log_mask.shape[0]):
-            if log_mask[head, slot] > _UNSEEN:
+            if log_mask[head, slot] > UNSEEN:
                 seen += 1
                 break
     return seen
@@ -108,7 +105,7 @@ def _first_seen(log_mask: Array, first: int, own: int) -> int:
     """The first slot that a query sees with any head, from some slot on; log_mask: (1 or heads, slots)."""
     for slot in range(first, own):
         for head in range(log_mask.shape[0]):
-            if log_mask[head, slot] > _UNSEEN:
+            if log_mask[head, slot] > UNSEEN:
                 return slot
     return own
 
@@ -185,12 +182,12 @@ def _take_rows(
     bits = np.empty(num_slots, np.int32)
     distance = np.empty(num_slots, np.int32)
     scratch = np.empty(num_slots, np.float32), np.empty(distances, np.float32), bits, bits.view(np.float32)
-    stream, normed = np.zeros((_BLOCK, model), np.float32), np.zeros((_BLOCK, model), np.float32)
-    projected, read = np.empty((_BLOCK, 3 * model), np.float32), np.zeros((_BLOCK, model), np.float32)
-    mixed = np.empty((_BLOCK, model), np.float32)
-    wide = np.empty((_BLOCK, weights.expand.shape[2]), np.float32)
-    for block in range(begin, end, _BLOCK):
-        rows = min(_BLOCK, end - block)
+    stream, normed = np.zeros((BLOCK, model), np.float32), np.zeros((BLOCK, model), np.float32)
+    projected, read = np.empty((BLOCK, 3 * model), np.float32), np.zeros((BLOCK, model), np.float32)
+    mixed = np.empty((BLOCK, model), np.float32)
+    wide = np.empty((BLOCK, weights.expand.shape[2]), np.float32)
+    for block in range(begin, end, BLOCK):
+        rows = min(BLOCK, end - block)
         stream[:rows] = inputs[block : block + rows]
         for layer in range(layers):
             weight, bias = weights.attention_norm[layer]

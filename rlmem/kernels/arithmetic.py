@@ -13,6 +13,12 @@ from rlmem.kernels.typing import Array
 LANES = 32
 """A range of so many numbers is faster than a shorter one: loops take as many at once, and the others one by one."""
 
+BLOCK = 8
+"""Rows that go through products together, even: each number of a matrix is loaded once for two of them."""
+
+UNSEEN = float32(-np.inf)
+"""The log of a mask where nothing is seen."""
+
 _LOG2_E = float32(1.4426950408889634)
 _BIAS, _MANTISSA_BITS = int32(127), int32(23)  # of a float32, whose exponent is kept with the bias added
 _TURNS = float32(1 / (2 * math.pi))

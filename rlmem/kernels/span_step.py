@@ -11,12 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, prange
 
-from rlmem.kernels.arithmetic import cosines, product
+from rlmem.kernels.arithmetic import BLOCK, UNSEEN, cosines, product
 from rlmem.kernels.compiling import compiled, compiled_for_threads
 from rlmem.kernels.typing import Array
-
-_BLOCK = 8
-_UNSEEN = float32(-np.inf)
 
 
 class Predictor(NamedTuple):
@@ -38,10 +35,10 @@ def _add_rows(predictor: Predictor, normed: Array, described: Array, log_mask: A
     """`add_spans` for the rows from `begin` up to `end`."""
     model, inputs = predictor.projection.shape
     bias, max_span, ramp = predictor.scalars
-    block = np.zeros((_BLOCK, model), np.float32)
-    features = np.empty((_BLOCK, inputs), np.float32)
-    for start in range(begin, end, _BLOCK):
-        rows = min(_BLOCK, end - start)
+    block = np.zeros((BLOCK, model), np.float32)
+    features = np.empty((BLOCK, inputs), np.float32)
+    for start in range(begin, end, BLOCK):
+        rows = min(BLOCK, end - start)
         block[:rows] = normed[start : start + rows]
         if inputs:
             product(block, predictor.projection, features)
@@ -61,7 +58,7 @@ def _add_rows(predictor: Predictor, normed: Array, described: Array, log_mask: A
                 elif mask > float32(0):
                     log_mask[start + i, query] = math.log(mask)
                 else:
-                    log_mask[start + i, query] = _UNSEEN
+                    log_mask[start + i, query] = UNSEEN
 
 
 @compiled_for_threads
