@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -19,14 +18,13 @@ from torch.nn.functional import pad
 from rlmem.errors import UsageError
 from rlmem.kernels.acting_step import Slots, Taken, Weights, take_step
 from rlmem.kernels.arithmetic import LANES
-from rlmem.kernels.compiling import num_threads
+from rlmem.kernels.compiling import bounds_of_threads
 from rlmem.memory_state import LayerMemory, MemoryState
 
 if TYPE_CHECKING:
     from rlmem.core import Core
     from rlmem.transformer import TransformerLayer
 
-_ROWS_WORTH_A_THREAD = 16
 _OLDEST = 2**30  # steps; an age that an int32 holds, beyond every reach
 
 
@@ -66,8 +64,7 @@ class CompiledCore:
         of_layers = [torch.stack(named).contiguous() for named in by_name]
         norm, eps = torch.stack([core.norm.weight, core.norm.bias]), torch.tensor([core.norm.eps])
         self.weights = Weights(*(tensor.numpy() for tensor in (*of_layers, norm, eps)))
-        threads = max(1, min(torch.get_num_threads(), num_threads(), batch // _ROWS_WORTH_A_THREAD))
-        self.bounds = np.linspace(0, batch, threads + 1).astype(np.int64)
+        self.bounds = bounds_of_threads(batch, torch.get_num_threads())
 
 
 def _weights(layer: TransformerLayer) -> tuple[Tensor, ...]:

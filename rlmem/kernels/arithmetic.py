@@ -8,13 +8,14 @@ import numpy as np
 from numba import float32, int32, uintp
 
 from rlmem.kernels.compiling import compiled
+from rlmem.kernels.tile import COLUMNS, ROWS, add_tile
 from rlmem.kernels.typing import Array
 
 LANES = 32
 """A range of so many numbers is faster than a shorter one: loops take as many at once, and the others one by one."""
 
-BLOCK = 8
-"""Rows that go through products together, even: each number of a matrix is loaded once for two of them."""
+BLOCK = ROWS
+"""Rows that go through products together."""
 
 UNSEEN = float32(-np.inf)
 """The log of a mask where nothing is seen."""
@@ -27,32 +28,58 @@ _LEAST = float32(-127 * math.log(2))  # where the exponent is 0, which stands fo
 
 
 @compiled
-def product(left: Array, right: Array, out: Array) -> None:
-    """out = left @ right.
+def multiply(
+    left: tuple[Array, int, int, int],
+    right: tuple[Array, int, int],
+    out: tuple[Array, int, int],
+    shape: tuple[int, int, int],
+    is_added: bool,
+) -> None:
+    """out = left @ right, or out += left @ right, of parts of arrays; nothing is checked.
 
-    Two rows and four terms of each sum at once, so that every number that is loaded is used several times.
+    Each sum is taken over its terms in their order, whatever is beside it.
 
     Args:
-        left: (rows, inner), an even number of rows.
-        right: (inner, columns).
-        out: (rows, columns).
+        left: an array, where in it the part begins, and how far its rows and its terms are apart.
+        right: an array, where the part begins, and how far its terms are apart; columns lie side by side.
+        out: an array, where the part begins, and how far its rows are apart.
+        shape: rows, terms and columns; multiples of `tile.ROWS` and `tile.COLUMNS` are fast.
+        is_added: to what `out` holds.
     """
-    rows, inner = left.shape
-    columns = right.shape[1]
-    fours = inner - inner % 4
-    out[:] = 0
-    for k in range(0, fours, 4):
-        for i in range(0, rows, 2):
-            a0, a1, a2, a3 = left[i, k], left[i, k + 1], left[i, k + 2], left[i, k + 3]
-            b0, b1, b2, b3 = left[i + 1, k], left[i + 1, k + 1], left[i + 1, k + 2], left[i + 1, k + 3]
-            for j in range(columns):
-                r0, r1, r2, r3 = right[k, j], right[k + 1, j], right[k + 2, j], right[k + 3, j]
-                out[i, j] += a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
-                out[i + 1, j] += b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
-    for k in range(fours, inner):
-        for i in range(rows):
-            for j in range(columns):
-                out[i, j] += left[i, k] * right[k, j]
+    (a, a_at, a_row, a_term), (b, b_at, b_term), (c, c_at, c_row), (rows, terms, columns) = left, right, out, shape
+    tiled_rows, tiled_columns = rows - rows % ROWS, columns - columns % COLUMNS
+    for row in range(0, tiled_rows, ROWS):
+        for column in range(0, tiled_columns, COLUMNS):
+            add_tile(
+                a,
+                uintp(a_at + row * a_row),
+                uintp(a_row),
+                uintp(a_term),
+                b,
+                uintp(b_at + column),
+                uintp(b_term),
+                c,
+                uintp(c_at + row * c_row + column),
+                uintp(c_row),
+                uintp(terms),
+                is_added,
+            )
+    if tiled_rows == rows and tiled_columns == columns:
+        return
+    flat_a, flat_b, flat_c = a.ravel(), b.ravel(), c.ravel()
+    for row in range(rows):
+        for column in range(tiled_columns if row < tiled_rows else 0, columns):
+            total = flat_c[c_at + row * c_row + column] if is_added else float32(0)
+            for term in range(terms):
+                total += flat_a[a_at + row * a_row + term * a_term] * flat_b[b_at + term * b_term + column]
+            flat_c[c_at + row * c_row + column] = total
+
+
+@compiled
+def product(left: Array, right: Array, out: Array) -> None:
+    """out = left @ right, from (rows, inner) and (inner, columns); see `multiply`."""
+    (rows, inner), columns = left.shape, right.shape[1]
+    multiply((left, 0, inner, 1), (right, 0, columns), (out, 0, columns), (rows, inner, columns), False)
 
 
 @compiled
@@ -95,23 +122,20 @@ def layer_norm(row: Array, weight: Array, bias: Array, eps: float, out: Array) -
 
 
 @compiled
-def softmax(logits: Array, bits: Array, powers: Array) -> np.float32:
-    """The softmax of a row, in place but for a factor, which it returns.
+def exponentials(logits: Array, shift: float, bits: Array, powers: Array) -> None:
+    """exp(logits - shift) in place; 0 where that is below 2^-126.
 
     exp(x) is 2^(whole + part) with |part| <= 1/2: a power of two, written as a float's exponent, times the Taylor
     polynomial of 2^part, which is right to 2e-7. Written so that it is vectorised, as calls of exp are not.
 
     Args:
-        logits: (slots,), at least one of them finite; a multiple of `LANES` is fastest.
+        logits: (slots,), less the shift below 88; a multiple of `LANES` is fastest.
+        shift: a finite number.
         bits: (slots,) int32 or more, for scratch.
         powers: the same memory as float32.
     """
-    slots, highest = len(logits), logits[0]
-    for s in range(slots):
-        highest = max(highest, logits[s])
-    total = float32(0)
-    for s in range(slots):
-        logit = max(logits[s] - highest, _LEAST)
+    for s in range(len(logits)):
+        logit = max(logits[s] - shift, _LEAST)
         exponent = int32(logit * _LOG2_E + float32(127.5))
         part = logit * _LOG2_E - float32(exponent - _BIAS)
         bits[s] = exponent << _MANTISSA_BITS
@@ -122,8 +146,24 @@ def softmax(logits: Array, bits: Array, powers: Array) -> np.float32:
         polynomial = polynomial * part + float32(2.4022650695910071e-1)
         polynomial = polynomial * part + float32(6.9314718055994531e-1)
         logits[s] = polynomial * part + float32(1)
-    for s in range(slots):
+    for s in range(len(logits)):
         logits[s] *= powers[s]
+
+
+@compiled
+def softmax(logits: Array, bits: Array, powers: Array) -> np.float32:
+    """The softmax of a row, in place but for a factor, which it returns.
+
+    Args:
+        logits: (slots,), at least one of them finite; a multiple of `LANES` is fastest.
+        bits, powers: see `exponentials`.
+    """
+    highest = logits[0]
+    for s in range(len(logits)):
+        highest = max(highest, logits[s])
+    exponentials(logits, highest, bits, powers)
+    total = float32(0)
+    for s in range(len(logits)):
         total += logits[s]
     return float32(1) / total
 

@@ -12,10 +12,13 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numba.core.config
+import numpy as np
+from numpy.typing import NDArray
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _PROCESS = os.getpid()
+_ROWS_WORTH_A_THREAD = 16
 config: Any = numba.core.config  # whose settings are made as it is imported
 
 
@@ -47,6 +50,20 @@ def compiled_for_threads(function: Kernel) -> Kernel:
             numba.set_num_threads(before)
 
     return cast(Kernel, kernel)
+
+
+def bounds_of_threads(rows: int, most: int) -> NDArray[np.int64]:
+    """Rows shared evenly among threads, where that many rows are worth them, for a kernel `compiled_for_threads`.
+
+    Args:
+        rows: how many.
+        most: at most so many threads.
+
+    Returns:
+        (threads + 1,): each thread's first row, and the number of rows.
+    """
+    threads = max(1, min(most, num_threads(), rows // _ROWS_WORTH_A_THREAD))
+    return np.linspace(0, rows, threads + 1).astype(np.int64)
 
 
 def num_threads() -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rlmem.errors import check
 from rlmem.memories.adaptive_span import AdaptiveSpanMemory as AdaptiveSpanMemory
 from rlmem.memories.base import Memory as Memory
+from rlmem.memories.base import Ramp as Ramp
 from rlmem.memories.compressive import CompressiveMemory as CompressiveMemory
 from rlmem.memories.expire_span import ExpireSpanMemory as ExpireSpanMemory
 from rlmem.memories.none import NoMemory as NoMemory

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rlmem.memories.base import AgeRange, Memory
+from rlmem.memories.base import AgeRange, Memory, Ramp
 from rlmem.memories.expire_span import log_ramp
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -54,6 +54,10 @@ class AdaptiveSpanMemory(Memory):
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_z, (batch, heads, query, memory) from age (batch, query, memory)."""
         return log_ramp(self.head_spans()[:, None], age[:, None], self.ramp)
+
+    def as_ramp(self, described: Tensor | None) -> Ramp:
+        """The same as a ramp; see `Memory.as_ramp`."""
+        return Ramp(self.head_spans()[None, :, None], self.ramp)
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True while the head with the longest span sees the slot; shapes as `Memory.is_kept`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,22 @@ from rlmem.window import Window
 
 AgeRange = tuple[Tensor | float, Tensor | float]
 """The lowest and the highest age, both included, in steps."""
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """What queries see of slots, as compiled loops take it: m = clamp(1 + (span - age) / length, 0, 1).
+
+    Args:
+        span: up to which age a slot is seen fully, in steps; it broadcasts to (batch, 1 or heads, slots).
+        length: over how many steps a slot fades then; 1 where ages, being whole, are seen fully or not at all.
+        lowest: from which age on a slot is seen, in steps, for all or (batch, slots).
+    """
+
+    span: Tensor
+    length: float = 1.0
+    lowest: Tensor | float = 0
+
 
 CompiledStep = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]], None]
 """What a kind does at each step of acting; see `Memory.compiled_step`."""
@@ -85,6 +102,14 @@ class Memory(nn.Module):
             (batch, 1 or heads, query, memory), log of the soft mask m in [0, 1]: 0 fully visible, -inf not visible.
         """
         raise NotImplementedError
+
+    def as_ramp(self, described: Tensor | None) -> Ramp | None:
+        """What `log_mask` says, as a ramp; None: it cannot be said so, and PyTorch's operations ask `log_mask`.
+
+        Args:
+            described: (batch, memory) from `describe`.
+        """
+        return None
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """Which slots some later query may still see, with any head.

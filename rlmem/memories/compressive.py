@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmem.memories.base import AgeRange, Memory
+from rlmem.memories.base import AgeRange, Memory, Ramp
 from rlmem.memory_state import EMPTY_TIME, LayerMemory
 from rlmem.model_config import ModelConfig
 
@@ -57,6 +57,12 @@ class CompressiveMemory(Memory):
             is_pooled, (age > self.max_span) & (age <= self.max_pooled_age), self._is_raw(age, described[:, None])
         )
         return torch.zeros_like(age).masked_fill_(~is_seen, -torch.inf)[:, None]
+
+    def as_ramp(self, described: Tensor | None) -> Ramp:
+        """The same as a ramp; see `Memory.as_ramp`."""
+        lowest, highest = self.seen_ages(described)
+        assert isinstance(lowest, Tensor) and isinstance(highest, Tensor), "each slot has ages of its own"
+        return Ramp(highest[:, None], lowest=lowest)
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True while a later query may see the slot, or the group that it belongs to, step by step."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from rlmem.full_precision import full_precision
 from rlmem.kernels.span_step import Predictor, add_spans
-from rlmem.memories.base import AgeRange, CompiledStep, Memory
+from rlmem.memories.base import AgeRange, CompiledStep, Memory, Ramp
 from rlmem.memories.span_features import RandomFeatures
 from rlmem.model_config import ModelConfig
 from rlmem.window import Window
@@ -225,6 +225,11 @@ class ExpireSpanMemory(Memory):
         """log m_ti; shapes as `Memory.log_mask`."""
         assert described is not None, "Expire-Span's mask needs the spans from describe()"
         return log_ramp(described, age, self.ramp)[:, None]
+
+    def as_ramp(self, described: Tensor | None) -> Ramp:
+        """The same as a ramp; see `Memory.as_ramp`."""
+        assert described is not None, "Expire-Span's ramp needs the spans from describe()"
+        return Ramp(described[:, None], self.ramp)
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True until r_i <= t - R, after which no query sees the slot again; shapes as `Memory.is_kept`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmem.memories.base import AgeRange, Memory
+from rlmem.memories.base import AgeRange, Memory, Ramp
 from rlmem.model_config import ModelConfig
 
 
@@ -31,6 +31,10 @@ class TransformerXLMemory(Memory):
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """0 up to L steps back, -inf beyond; shapes as `Memory.log_mask`."""
         return torch.zeros_like(age).masked_fill_(age > self.max_span, -torch.inf)[:, None]
+
+    def as_ramp(self, described: Tensor | None) -> Ramp:
+        """The same as a ramp; see `Memory.as_ramp`."""
+        return Ramp(torch.full((1, 1, 1), float(self.max_span)))
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
         """True while the slot is at most L steps old; shapes as `Memory.is_kept`."""

@@ -1,0 +1,515 @@
+"""Attention of a window's queries over memory and window, forwards and backwards, without ever holding all weights.
+
+rows    of the batch, one after the other; `BLOCK` queries at a time look at the range of slots that some of them see
+range   of slots, its first and its width multiples of `LANES`; scratch of a block begins with the range's first slot
+column  of the positions, from the farthest distance to 0: what a query sees of slots that follow each other in time
+        lies side by side
+
+What a query sees of a slot is a ramp over ages, `m = clamp(1 + (span - age) / ramp, 0, 1)` from the slot's lowest age
+on. The softmax of logits + log m is `m exp(logit) / sum m exp(logit)`, so that no logarithm is taken. Going backwards,
+weights are computed again from the logits and their sum's logarithm.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int32, prange, uintp
+
+from rlmem.kernels.arithmetic import BLOCK, UNSEEN, exponentials, multiply
+from rlmem.kernels.compiling import compiled, compiled_for_threads
+from rlmem.kernels.typing import Array
+
+LANES = 16
+"""Ranges of slots begin and end at multiples of it."""
+
+_LEAST_SUM = float32(1e-25)  # of weights relative to a block's highest logit; below, small ones would be lost
+_SIGN, _ALL_BUT_SIGN = int32(31), int32(2**31 - 1)
+
+
+class Reading(NamedTuple):
+    """What a window's queries read from; slots are those from before the window, then its own steps."""
+
+    queries: Array
+    """(batch, query, model)."""
+    key_value: Array
+    """(batch, slots, 2 * model), all heads' keys, then all heads' values."""
+    positions: Array
+    """(columns, head), the embeddings from the farthest distance to 0, then 0 up to a multiple of `LANES`."""
+    table: Array
+    """(head, columns), the same transposed."""
+    span: Array
+    """(batch, 1 or heads, slots), the age up to which a slot is seen fully."""
+    lowest: Array
+    """(batch, slots) int32, the age from which on a slot is seen, 0 or more."""
+    age: Array
+    """(batch, slots) int32, at the window's first query; below 0 of what is made later."""
+    oldest: Array
+    """(batch, query) int32, the age at the window's first query of its episode's first step."""
+    limits: Array
+    """(3,) int64: the highest age that any query sees, how many distances have a position, and slots from before."""
+    scalars: Array
+    """(2,): what logits are multiplied by, and over how many steps a slot fades."""
+
+
+class Block(NamedTuple):
+    """Some queries of a row, the range of slots that they may see, and the columns of positions that they need."""
+
+    row: int
+    start: int
+    """The first query."""
+    stop: int
+    """The one behind the last; `BLOCK` queries are computed, those behind are 0."""
+    first: int
+    """The range's first slot."""
+    width: int
+    """Slots of the range; some may be behind the last slot of all, and are 0."""
+    column: int
+    """The first column."""
+    columns: int
+
+
+class Scratch(NamedTuple):
+    """Memory for one head of one block, flat; see `_part`."""
+
+    logits: Array
+    slopes: Array
+    scores: Array
+    masks: Array
+    bits: Array
+    """int32."""
+    query: Array
+    """(BLOCK, head)."""
+    grad: Array
+    """(BLOCK, head)."""
+    keys: Array
+    """(heads, head, slots), of a row, transposed; 0 behind the last slot."""
+    values: Array
+    """(heads, head, slots)."""
+    to_span: Array
+    """(slots,)."""
+
+
+@compiled
+def _scratch(reading: Reading) -> Scratch:
+    (columns, head), (masks, num_slots) = reading.positions.shape, reading.span.shape[1:]
+    heads = reading.queries.shape[2] // head
+    room = (num_slots + 2 * LANES) // LANES * LANES
+    return Scratch(
+        np.empty(BLOCK * room, np.float32),
+        np.empty(BLOCK * room, np.float32),
+        np.zeros(BLOCK * (columns + 2 * LANES), np.float32),  # read, but not used, beyond what is written
+        np.empty(masks * BLOCK * room, np.float32),
+        np.empty(BLOCK * room, np.int32),
+        np.empty((BLOCK, head), np.float32),
+        np.empty((BLOCK, head), np.float32),
+        np.zeros((heads, head, room), np.float32),
+        np.zeros((heads, head, room), np.float32),
+        np.empty(room, np.float32),
+    )
+
+
+@compiled
+def _part(memory: Array, rows: int, columns: int) -> Array:
+    """The beginning of some memory, (rows, columns)."""
+    return memory[: rows * columns].reshape((rows, columns))
+
+
+@compiled
+def _first_seen(reading: Reading, row: int, start: int, stop: int, own: int) -> int:
+    """The first slot that some query from `start` to `stop` may see; `own`, the slot of `start`, at the latest."""
+    span, age, ramp = reading.span[row], reading.age[row], reading.scalars[1]
+    for slot in range(own):
+        at_first, at_last = age[slot] + start, age[slot] + stop - 1
+        if age[slot] <= reading.oldest[row, start] and at_last >= reading.lowest[row, slot]:
+            for head in range(len(span)):
+                if float32(max(at_first, 0)) < span[head, slot] + ramp and at_first <= reading.limits[0]:
+                    return slot
+    return own
+
+
+@compiled
+def _block(reading: Reading, row: int, start: int) -> Block:
+    """The block that begins with a query."""
+    _, reach, memory = reading.limits
+    stop = min(start + BLOCK, reading.queries.shape[1])
+    first = _first_seen(reading, row, start, stop, memory + start) // LANES * LANES
+    width = (memory + stop - first + LANES - 1) // LANES * LANES
+    farthest = memory + stop - 1 - max(first, memory)
+    for slot in range(first, memory):
+        age = reading.age[row, slot] + stop - 1
+        if age < reach + BLOCK:
+            farthest = max(farthest, age)
+    column = reach - 1 - min(farthest, reach - 1)
+    return Block(row, start, stop, first, width, column, (reach - column + LANES - 1) // LANES * LANES)
+
+
+@compiled
+def _see(reading: Reading, block: Block, mask: Array) -> None:
+    """m of a block; mask: (1 or heads, BLOCK, range)."""
+    ages, lowest, span = reading.age[block.row], reading.lowest[block.row], reading.span[block.row]
+    ramp, offset = reading.scalars[1], uintp(block.first)
+    inverse = float32(1) / ramp
+    there = uintp(min(block.width, len(ages) - block.first))
+    for h in range(len(mask)):
+        for i in range(BLOCK):
+            query = block.start + i
+            row = mask[h, i]
+            row[:] = 0
+            if query >= block.stop:
+                continue
+            now, oldest = int32(query), int32(min(reading.oldest[block.row, query], reading.limits[0] - query))
+            for s in range(there):
+                slot = offset + s
+                age = ages[slot] + now
+                part = (span[h, slot] + ramp - float32(age)) * inverse
+                is_hidden = (ages[slot] > oldest) | (age < lowest[slot])
+                row[s] = float32(0) if is_hidden else min(max(part, float32(0)), float32(1))
+
+
+@compiled
+def _nearest(reading: Reading, block: Block, query: int) -> tuple[int, int, int]:
+    """Which of its episode's slots side by side have a position for a query.
+
+    Returns:
+        The first one's place in the range, its place among the block's columns, and how many up to the query's own.
+    """
+    _, reach, memory = reading.limits
+    slot = max(memory, memory + query - (reach - 1), block.first)
+    return slot - block.first, reach - 1 - (memory + query - slot) - block.column, memory + query + 1 - slot
+
+
+@compiled
+def _add_positions(reading: Reading, block: Block, query: int, scores: Array, logits: Array) -> None:
+    """Add what a query's distances score to its logits; scores: (columns,), logits: (range,)."""
+    _, reach, memory = reading.limits
+    for slot in range(block.first, min(memory, block.first + block.width)):
+        column = reach - 1 - (reading.age[block.row, slot] + query)
+        if block.column <= column < reach:
+            logits[slot - block.first] += scores[column - block.column]
+    start, column, count = _nearest(reading, block, query)
+    here, there = uintp(start), uintp(column)
+    for s in range(uintp(count)):
+        logits[here + s] += scores[there + s]
+
+
+@compiled
+def _collect_positions(reading: Reading, block: Block, query: int, slope: Array, scores: Array) -> None:
+    """The gradient to what `_add_positions` added; slope: (range,), scores: (columns,), which it overwrites."""
+    _, reach, memory = reading.limits
+    scores[:] = 0
+    start, column, count = _nearest(reading, block, query)
+    here, there = uintp(start), uintp(column)
+    for s in range(uintp(count)):
+        scores[there + s] = slope[here + s]
+    for slot in range(block.first, min(memory, block.first + block.width)):
+        at = reach - 1 - (reading.age[block.row, slot] + query)
+        if block.column <= at < reach:
+            scores[at - block.column] += slope[slot - block.first]
+
+
+@compiled
+def _transpose(rows: Array, at: int, first: int, out: Array) -> None:
+    """out[:, first:] = rows[first:, at : at + head] transposed; out: (head, slots and more)."""
+    start, column = uintp(first), uintp(at)
+    for slot in range(start, uintp(len(rows))):
+        for j in range(uintp(len(out))):
+            out[j, slot] = rows[slot, column + j]
+
+
+@compiled
+def _take(rows: Array, block: Block, at: int, scale: float, out: Array) -> None:
+    """out = a block's rows[:, at : at + head] times a scale, 0 behind; out: (BLOCK, head)."""
+    for i in range(BLOCK):
+        for j in range(out.shape[1]):
+            out[i, j] = rows[block.start + i, at + j] * scale if block.start + i < block.stop else float32(0)
+
+
+@compiled
+def _score(reading: Reading, block: Block, h: int, scratch: Scratch, logits: Array, scores: Array) -> None:
+    """A head's logits, (BLOCK, range), by way of its scores of positions, (BLOCK, columns); also `scratch.query`."""
+    head = len(reading.table)
+    _take(reading.queries[block.row], block, h * head, reading.scalars[0], scratch.query)
+    query, keys, table = scratch.query, scratch.keys[h], reading.table
+    multiply(
+        (query, 0, head, 1), (keys, block.first, keys.shape[1]), (logits, 0, block.width), (BLOCK, head, block.width), False
+    )
+    multiply(
+        (query, 0, head, 1),
+        (table, block.column, table.shape[1]),
+        (scores, 0, block.columns),
+        (BLOCK, head, block.columns),
+        False,
+    )
+    for i in range(block.stop - block.start):
+        _add_positions(reading, block, block.start + i, scores[i], logits[i])
+
+
+@compiled
+def _highest(logits: Array, bits: Array) -> float:
+    """The highest of some logits; bits: the same memory as int32, whose maximum, unlike floats', is found in vectors."""
+    most = int32(-(2**31))
+    for s in range(len(bits)):
+        ordered = bits[s] ^ ((bits[s] >> _SIGN) & _ALL_BUT_SIGN)
+        most = ordered if ordered > most else most
+    for s in range(len(bits)):
+        if bits[s] == most ^ ((most >> _SIGN) & _ALL_BUT_SIGN):
+            return logits[s]
+    return logits[0]
+
+
+@compiled
+def _weigh(logits: Array, mask: Array, bits: Array, shift: Array, total: Array) -> bool:
+    """m exp(logit - shift) in place of a block's logits.
+
+    Args:
+        logits: (BLOCK, range).
+        mask: (BLOCK, range).
+        bits: (BLOCK, range) int32, for scratch.
+        shift: (BLOCK,), set to the block's highest logit, seen or not.
+        total: (BLOCK,), set to the sums.
+
+    Returns:
+        Whether a query's sum is too small for that shift, so that `_weigh_each` has to do it.
+    """
+    flat, of_mask, some_bits = logits.ravel(), mask.ravel(), bits.ravel()
+    shift[:] = _highest(flat, flat.view(np.int32))
+    exponentials(flat, shift[0], some_bits, some_bits.view(np.float32))
+    for s in range(len(flat)):
+        flat[s] *= of_mask[s]
+    return _add_up(logits, total)
+
+
+@compiled
+def _weigh_each(logits: Array, mask: Array, bits: Array, shift: Array, total: Array) -> None:
+    """`_weigh`, each query's logits being shifted by the highest that it sees itself."""
+    for i in range(len(logits)):
+        for s in range(logits.shape[1]):
+            logits[i, s] = logits[i, s] if mask[i, s] > 0 else UNSEEN
+        shift[i] = max(_highest(logits[i], logits[i].view(np.int32)), float32(-3e38))  # a query behind sees nothing
+        exponentials(logits[i], shift[i], bits[i], bits[i].view(np.float32))
+        for s in range(logits.shape[1]):
+            logits[i, s] *= mask[i, s]
+    _add_up(logits, total)
+
+
+@compiled
+def _add_up(weights: Array, total: Array) -> bool:
+    """The sums of a block's weights, and whether one is below `_LEAST_SUM`."""
+    is_small = False
+    for i in range(len(weights)):
+        weight_sum = float32(0)
+        for s in range(weights.shape[1]):
+            weight_sum += weights[i, s]
+        total[i] = weight_sum
+        is_small |= weight_sum < _LEAST_SUM
+    return is_small
+
+
+@compiled
+def _read_rows(reading: Reading, read: Array, log_sum: Array, begin: int, end: int) -> None:
+    """`read_window` for the rows from `begin` up to `end`."""
+    _, num_queries, model = reading.queries.shape
+    head, masks, memory = len(reading.table), reading.span.shape[1], reading.limits[2]
+    scratch, shift, total = _scratch(reading), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    key_value, out = reading.key_value, np.empty((BLOCK, head), np.float32)
+    for row in range(begin, end):
+        at_least = _first_seen(reading, row, 0, num_queries, memory) // LANES * LANES
+        for h in range(model // head):
+            _transpose(key_value[row], h * head, at_least, scratch.keys[h])
+        for start in range(0, num_queries, BLOCK):
+            block = _block(reading, row, start)
+            width = block.width
+            mask = _part(scratch.masks, masks * BLOCK, width).reshape((masks, BLOCK, width))
+            logits, scores = _part(scratch.logits, BLOCK, width), _part(scratch.scores, BLOCK, block.columns)
+            bits = _part(scratch.bits, BLOCK, width)
+            _see(reading, block, mask)
+            for h in range(model // head):
+                of_mask = mask[min(h, masks - 1)]
+                _score(reading, block, h, scratch, logits, scores)
+                if _weigh(logits, of_mask, bits, shift, total):
+                    _score(reading, block, h, scratch, logits, scores)
+                    _weigh_each(logits, of_mask, bits, shift, total)
+                there = min(width, key_value.shape[1] - block.first)
+                first_value = (row * key_value.shape[1] + block.first) * 2 * model + model + h * head
+                multiply(
+                    (logits, 0, width, 1), (key_value, first_value, 2 * model), (out, 0, head), (BLOCK, there, head), False
+                )
+                for i in range(block.stop - start):
+                    log_sum[row, h, start + i] = shift[i] + math.log(total[i])
+                    for j in range(head):
+                        read[row, start + i, h * head + j] = out[i, j] / total[i]
+
+
+@compiled_for_threads
+def read_window(reading: Reading, read: Array, log_sum: Array, bounds: Array) -> None:
+    """What a window's queries read.
+
+    Args:
+        reading: of all rows.
+        read: (batch, query, model), where it goes, all heads side by side.
+        log_sum: (batch, heads, query), where the logarithm of each query's sum of weights goes.
+        bounds: (threads + 1,) int64, each thread's first row; the last is the number of rows.
+    """
+    for part in prange(len(bounds) - 1):
+        _read_rows(reading, read, log_sum, bounds[part], bounds[part + 1])
+
+
+class Gradients(NamedTuple):
+    """Of what a window read, to what it read from; 0 before, but for `queries`."""
+
+    queries: Array
+    """(batch, query, model)."""
+    key_value: Array
+    """(batch, slots, 2 * model)."""
+    positions: Array
+    """(batch, columns, head), one table a row."""
+    span: Array
+    """(batch, 1 or heads, slots)."""
+
+
+@compiled
+def _weigh_again(
+    block: Block, logits: Array, mask: Array, log_sum: Array, slopes: Array, mean: Array, bits: Array
+) -> None:
+    """exp(logit - log_sum) in place of a block's logits, 0 where m is, and slopes less their mean.
+
+    Args:
+        block: of queries.
+        logits, mask, slopes, bits: (BLOCK, range); the slopes are the gradients to the weights.
+        log_sum: (query,), of the window.
+        mean: (BLOCK,).
+    """
+    for i in range(BLOCK):
+        if block.start + i < block.stop:
+            total = log_sum[block.start + i]
+            for s in range(block.width):
+                logits[i, s] = logits[i, s] - total if mask[i, s] > 0 else UNSEEN
+                slopes[i, s] -= mean[i]
+        else:
+            logits[i], slopes[i] = UNSEEN, 0
+    flat, some_bits = logits.ravel(), bits.ravel()
+    exponentials(flat, float32(0), some_bits, some_bits.view(np.float32))
+
+
+@compiled
+def _slopes(weights: Array, slope: Array, mask: Array, inverse: float, to_span: Array) -> None:
+    """From exp(logits) and the gradient to the weights, less its mean, to weights and the gradient to the logits.
+
+    Args:
+        weights, slope: (range,), replaced.
+        mask: (range,), m.
+        inverse: 1 / R.
+        to_span: (range,), to which what comes through the ramp is added.
+    """
+    for s in range(len(weights)):
+        unmasked = weights[s] * slope[s]
+        weights[s] *= mask[s]
+        slope[s] = unmasked * mask[s]
+        to_span[s] += unmasked * inverse if mask[s] < 1 else float32(0)  # where m is 0, exp(logit) is
+
+
+@compiled
+def _differentiate_rows(
+    reading: Reading,
+    given: tuple[Array, Array, Array],
+    gradients: Gradients,
+    begin: int,
+    end: int,
+) -> None:
+    """`differentiate_window` for the rows from `begin` up to `end`."""
+    read, log_sum, to_read = given
+    _, num_queries, model = reading.queries.shape
+    head, num_slots, columns = len(reading.table), reading.key_value.shape[1], len(reading.positions)
+    masks, memory, inverse = reading.span.shape[1], reading.limits[2], float32(1) / reading.scalars[1]
+    scratch, mean, to_query = _scratch(reading), np.empty(BLOCK, np.float32), np.empty((BLOCK, head), np.float32)
+    query, grad, wide = scratch.query, scratch.grad, 2 * model
+    for row in range(begin, end):
+        at_least = _first_seen(reading, row, 0, num_queries, memory) // LANES * LANES
+        for h in range(model // head):
+            _transpose(reading.key_value[row], h * head, at_least, scratch.keys[h])
+            _transpose(reading.key_value[row], model + h * head, at_least, scratch.values[h])
+        for start in range(0, num_queries, BLOCK):
+            block = _block(reading, row, start)
+            first, width = block.first, block.width
+            there = min(width, num_slots - first)
+            mask = _part(scratch.masks, masks * BLOCK, width).reshape((masks, BLOCK, width))
+            logits, slopes = _part(scratch.logits, BLOCK, width), _part(scratch.slopes, BLOCK, width)
+            scores, bits = _part(scratch.scores, BLOCK, block.columns), _part(scratch.bits, BLOCK, width)
+            to_span = scratch.to_span[:width]
+            _see(reading, block, mask)
+            for h in range(model // head):
+                of_mask, values = mask[min(h, masks - 1)], scratch.values[h]
+                _score(reading, block, h, scratch, logits, scores)
+                _take(to_read[row], block, h * head, float32(1), grad)
+                multiply(
+                    (grad, 0, head, 1), (values, first, values.shape[1]), (slopes, 0, width), (BLOCK, head, width), False
+                )
+                mean[:] = 0
+                for i in range(block.stop - start):
+                    for j in range(head):
+                        mean[i] += grad[i, j] * read[row, start + i, h * head + j]
+                _weigh_again(block, logits, of_mask, log_sum[row, h], slopes, mean, bits)
+                to_span[:] = 0
+                for i in range(BLOCK):
+                    _slopes(logits[i], slopes[i], of_mask[i], inverse, to_span)
+                    if start + i < block.stop:
+                        _collect_positions(reading, block, start + i, slopes[i], scores[i])
+                    else:
+                        scores[i] = 0
+                for s in range(there):
+                    gradients.span[row, min(h, masks - 1), first + s] += to_span[s]
+                to_key = (row * num_slots + first) * wide + h * head
+                to_position = (row * columns + block.column) * head
+                multiply(
+                    (slopes, 0, 1, width), (query, 0, head), (gradients.key_value, to_key, wide), (there, BLOCK, head), True
+                )
+                multiply(
+                    (logits, 0, 1, width),
+                    (grad, 0, head),
+                    (gradients.key_value, to_key + model, wide),
+                    (there, BLOCK, head),
+                    True,
+                )
+                multiply(
+                    (scores, 0, 1, block.columns),
+                    (query, 0, head),
+                    (gradients.positions, to_position, head),
+                    (block.columns, BLOCK, head),
+                    True,
+                )
+                multiply(
+                    (slopes, 0, width, 1),
+                    (reading.key_value, to_key, wide),
+                    (to_query, 0, head),
+                    (BLOCK, there, head),
+                    False,
+                )
+                multiply(
+                    (scores, 0, block.columns, 1),
+                    (reading.positions, block.column * head, head),
+                    (to_query, 0, head),
+                    (BLOCK, block.columns, head),
+                    True,
+                )
+                for i in range(block.stop - start):
+                    for j in range(head):
+                        gradients.queries[row, start + i, h * head + j] = to_query[i, j] * reading.scalars[0]
+
+
+@compiled_for_threads
+def differentiate_window(
+    reading: Reading, given: tuple[Array, Array, Array], gradients: Gradients, bounds: Array
+) -> None:
+    """The gradients of `read_window`.
+
+    Args:
+        reading: as given to it.
+        given: what was read (batch, query, model), `log_sum` (batch, heads, query), and the gradient to what was read.
+        gradients: where they go.
+        bounds: (threads + 1,) int64, each thread's first row; the last is the number of rows.
+    """
+    for part in prange(len(bounds) - 1):
+        _differentiate_rows(reading, given, gradients, bounds[part], bounds[part + 1])
