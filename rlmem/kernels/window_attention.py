@@ -170,44 +170,51 @@ def _see(reading: Reading, block: Block, mask: Array) -> None:
 
 
 @compiled
-def _nearest(reading: Reading, block: Block, query: int) -> tuple[int, int, int]:
-    """Which of its episode's slots side by side have a position for a query.
-
-    Returns:
-        The first one's place in the range, its place among the block's columns, and how many up to the query's own.
-    """
-    _, reach, memory = reading.limits
+def _own_column(block: Block, reach: int, memory: int, i: int) -> tuple[int, int]:
+    """Where a query's positions for the episode's slots side by side begin: place in the range, and among columns."""
+    query = block.start + i
     slot = max(memory, memory + query - (reach - 1), block.first)
-    return slot - block.first, reach - 1 - (memory + query - slot) - block.column, memory + query + 1 - slot
+    return slot - block.first, reach - 1 - (memory + query - slot) - block.column
 
 
 @compiled
-def _add_positions(reading: Reading, block: Block, query: int, scores: Array, logits: Array) -> None:
-    """Add what a query's distances score to its logits; scores: (columns,), logits: (range,)."""
-    _, reach, memory = reading.limits
-    for slot in range(block.first, min(memory, block.first + block.width)):
-        column = reach - 1 - (reading.age[block.row, slot] + query)
-        if block.column <= column < reach:
-            logits[slot - block.first] += scores[column - block.column]
-    start, column, count = _nearest(reading, block, query)
-    here, there = uintp(start), uintp(column)
-    for s in range(uintp(count)):
-        logits[here + s] += scores[there + s]
+def _add_positions(block: Block, reach: int, memory: int, age: Array, scores: Array, logits: Array) -> None:
+    """Add what distances score to a block's logits.
+
+    Args:
+        block: of queries.
+        reach: how many distances have a position.
+        memory: slots from before the window.
+        age: (slots,).
+        scores: (BLOCK * columns and more,), row by row.
+        logits: (BLOCK, range); what is later than a query gets any numbers.
+    """
+    for i in range(block.stop - block.start):
+        of_query, query = i * block.columns, block.start + i
+        for slot in range(block.first, min(memory, block.first + block.width)):
+            column = reach - 1 - (age[slot] + query)
+            if block.column <= column < reach:
+                logits[i, slot - block.first] += scores[of_query + column - block.column]
+        start, column = _own_column(block, reach, memory, i)
+        here, there = uintp(start), uintp(of_query + column)
+        for s in range(uintp(block.width - start)):
+            logits[i, here + s] += scores[there + s]
 
 
 @compiled
-def _collect_positions(reading: Reading, block: Block, query: int, slope: Array, scores: Array) -> None:
-    """The gradient to what `_add_positions` added; slope: (range,), scores: (columns,), which it overwrites."""
-    _, reach, memory = reading.limits
-    scores[:] = 0
-    start, column, count = _nearest(reading, block, query)
-    here, there = uintp(start), uintp(column)
-    for s in range(uintp(count)):
-        scores[there + s] = slope[here + s]
-    for slot in range(block.first, min(memory, block.first + block.width)):
-        at = reach - 1 - (reading.age[block.row, slot] + query)
-        if block.column <= at < reach:
-            scores[at - block.column] += slope[slot - block.first]
+def _collect_positions(block: Block, reach: int, memory: int, age: Array, slopes: Array, scores: Array) -> None:
+    """The gradient to the scores that `_add_positions` added, in their place; slopes: (BLOCK, range), to the logits."""
+    scores[: BLOCK * block.columns] = 0
+    for i in range(block.stop - block.start):
+        of_query, query = i * block.columns, block.start + i
+        start, column = _own_column(block, reach, memory, i)
+        here, there = uintp(start), uintp(of_query + column)
+        for s in range(uintp(min(block.width - start, block.columns - column))):
+            scores[there + s] = slopes[i, here + s]
+        for slot in range(block.first, min(memory, block.first + block.width)):
+            at = reach - 1 - (age[slot] + query)
+            if block.column <= at < reach:
+                scores[of_query + at - block.column] += slopes[i, slot - block.first]
 
 
 @compiled
@@ -243,8 +250,7 @@ def _score(reading: Reading, block: Block, h: int, scratch: Scratch, logits: Arr
         (BLOCK, head, block.columns),
         False,
     )
-    for i in range(block.stop - block.start):
-        _add_positions(reading, block, block.start + i, scores[i], logits[i])
+    _add_positions(block, reading.limits[1], reading.limits[2], reading.age[block.row], scratch.scores, logits)
 
 
 @compiled
@@ -395,20 +401,21 @@ def _weigh_again(
 
 
 @compiled
-def _slopes(weights: Array, slope: Array, mask: Array, inverse: float, to_span: Array) -> None:
-    """From exp(logits) and the gradient to the weights, less its mean, to weights and the gradient to the logits.
+def _slope(weights: Array, slopes: Array, mask: Array, inverse: float, to_span: Array) -> None:
+    """From exp(logits) and the gradients to the weights, less their mean, to weights and the gradients to the logits.
 
     Args:
-        weights, slope: (range,), replaced.
-        mask: (range,), m.
+        weights, slopes: (BLOCK, range), replaced.
+        mask: (BLOCK, range), m.
         inverse: 1 / R.
         to_span: (range,), to which what comes through the ramp is added.
     """
-    for s in range(len(weights)):
-        unmasked = weights[s] * slope[s]
-        weights[s] *= mask[s]
-        slope[s] = unmasked * mask[s]
-        to_span[s] += unmasked * inverse if mask[s] < 1 else float32(0)  # where m is 0, exp(logit) is
+    for i in range(len(weights)):
+        for s in range(weights.shape[1]):
+            unmasked = weights[i, s] * slopes[i, s]
+            weights[i, s] *= mask[i, s]
+            slopes[i, s] = unmasked * mask[i, s]
+            to_span[s] += unmasked * inverse if mask[i, s] < 1 else float32(0)  # where m is 0, exp(logit) is
 
 
 @compiled
@@ -423,7 +430,8 @@ def _differentiate_rows(
     read, log_sum, to_read = given
     _, num_queries, model = reading.queries.shape
     head, num_slots, columns = len(reading.table), reading.key_value.shape[1], len(reading.positions)
-    masks, memory, inverse = reading.span.shape[1], reading.limits[2], float32(1) / reading.scalars[1]
+    masks, inverse = reading.span.shape[1], float32(1) / reading.scalars[1]
+    _, reach, memory = reading.limits
     scratch, mean, to_query = _scratch(reading), np.empty(BLOCK, np.float32), np.empty((BLOCK, head), np.float32)
     query, grad, wide = scratch.query, scratch.grad, 2 * model
     for row in range(begin, end):
@@ -453,12 +461,8 @@ def _differentiate_rows(
                         mean[i] += grad[i, j] * read[row, start + i, h * head + j]
                 _weigh_again(block, logits, of_mask, log_sum[row, h], slopes, mean, bits)
                 to_span[:] = 0
-                for i in range(BLOCK):
-                    _slopes(logits[i], slopes[i], of_mask[i], inverse, to_span)
-                    if start + i < block.stop:
-                        _collect_positions(reading, block, start + i, slopes[i], scores[i])
-                    else:
-                        scores[i] = 0
+                _slope(logits, slopes, of_mask, inverse, to_span)
+                _collect_positions(block, reach, memory, reading.age[row], slopes, scratch.scores)
                 for s in range(there):
                     gradients.span[row, min(h, masks - 1), first + s] += to_span[s]
                 to_key = (row * num_slots + first) * wide + h * head
