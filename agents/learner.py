@@ -16,10 +16,9 @@ from rlmem.agents.losses import a2c_policy_loss, ppo_policy_loss
 from rlmem.agents.optimizer import make_optimizer
 from rlmem.agents.ranks import ALONE, Ranks
 from rlmem.agents.rollout import Rollout
-from rlmem.agents.row_threads import RowThreads
 from rlmem.errors import RlmemError
 
-_ROWS_AT_ONCE = 16  # rows whose activations fit the cache of one core, and are worth a thread
+_ROWS_AT_ONCE = 64  # whose activations are held at a time
 
 
 class DivergedError(RlmemError):
@@ -47,8 +46,6 @@ class Learner:
         self.optimizer = make_optimizer(policy, config)
         self.is_span_learning = False
         self._learned = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-        is_random = policy.config.dropout > 0 or policy.config.attention_dropout > 0
-        self._threads = RowThreads(1 if is_random else None)  # drawn in the rows' order
 
     def update(self, rollout: Rollout, *, success_rate: float | None, progress: float) -> dict[str, float]:
         """Learn from one window.
@@ -92,7 +89,7 @@ class Learner:
         rows = rows.to(batch.action.device)
         batch = replace(batch, window=self.policy.core.with_memory_dropout(batch.window, self.generator))
         chunks = rows.split(len(rows) if rows.is_cuda else _ROWS_AT_ONCE)
-        parts = self._threads.map(lambda chunk: self._gradients(batch, chunk, alpha, len(chunk) / len(rows)), chunks)
+        parts = [self._gradients(batch, chunk, alpha, len(chunk) / len(rows)) for chunk in chunks]
         for index, parameter in enumerate(self._learned):
             parameter.grad = _total([gradients[index] for gradients, _ in parts])
         metrics = {name: torch.stack([part[name] for _, part in parts]).sum() for name in parts[0][1]}

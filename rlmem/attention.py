@@ -12,9 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rlmem import compiled_attention
 from rlmem.chunked_attention import Chunk, attend
-from rlmem.compiled_attention import Sight
 from rlmem.positions import RelativePositions
 from rlmem.query_blocks import QueryBlock, overlapping
 
@@ -76,23 +74,6 @@ class Attention(nn.Module):
             )
         ]
         return self._joined(torch.cat(reads, dim=1).unflatten(0, (-1, self.heads)))
-
-    def read_compiled(self, normed: Tensor, num_queries: int, span: Tensor, sight: Sight) -> Tensor:
-        """What `forward` reads without dropout, by `rlmem.compiled_attention`.
-
-        Args:
-            normed: (batch, memory + query, model), on a CPU in float32.
-            num_queries: the last so many steps are the window.
-            span: (batch, 1 or heads, memory + query), see `Ramp.span`.
-            sight: which slots they see.
-
-        Returns:
-            (batch, query, model).
-        """
-        queries, key_value = self.query(normed[:, normed.shape[1] - num_queries :]), self.key_value(normed)
-        read = compiled_attention.read(queries, key_value, self.positions.embedding, span, sight, self.scale)
-        contribution: Tensor = self.output(read)
-        return contribution
 
     def _read(self, queries: Tensor, keys: Tensor, values: Tensor, log_mask: Tensor, columns: Tensor) -> Tensor:
         """What queries (batch, heads, query, head) read, (batch * heads, query, head)."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rlmem.core import Core
     from rlmem.transformer import TransformerLayer
 
+_ROWS_WORTH_A_THREAD = 16
 _OLDEST = 2**30  # steps; an age that an int32 holds, beyond every reach
 
 
@@ -64,7 +65,7 @@ class CompiledCore:
         of_layers = [torch.stack(named).contiguous() for named in by_name]
         norm, eps = torch.stack([core.norm.weight, core.norm.bias]), torch.tensor([core.norm.eps])
         self.weights = Weights(*(tensor.numpy() for tensor in (*of_layers, norm, eps)))
-        self.bounds = bounds_of_threads(batch, torch.get_num_threads())
+        self.bounds = bounds_of_threads(batch, torch.get_num_threads(), _ROWS_WORTH_A_THREAD)
 
 
 def _weights(layer: TransformerLayer) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rlmem.acting import ActingCache
 from rlmem.attention import Attention
 from rlmem.compaction import compact
-from rlmem.compiled_attention import Sight, is_compilable
+from rlmem.compiled_layer import is_compilable, run_window
 from rlmem.core import Core, CoreLayer, LayerTrace
 from rlmem.initialisation import initialise_glorot
 from rlmem.long_memory import LongMemoryReader
@@ -61,23 +61,12 @@ class TransformerLayer(CoreLayer):
         if self.is_whole:
             columns = self.attention.positions.columns(window.time[:, :1] - memory.time)
             contribution = self.attention(normed, trace.log_mask, columns)
-        elif (sight := self._compiled_sight(described, slots.time, window, hidden)) is not None:
-            contribution = self.attention.read_compiled(normed, window.num_queries, *sight)
+        elif is_compilable(self, normed) and (ramp := self.memory.as_ramp(described)) is not None:
+            return run_window(self, hidden, normed, slots.time, ramp, window), hidden, trace
         else:
             blocks = query_blocks(self.memory, self.attention.positions, slots.time, described, window)
             contribution = self.attention.read_blocks(normed, blocks)
         return self._fed_forward(hidden + contribution), hidden, trace
-
-    def _compiled_sight(
-        self, described: Tensor | None, slot_time: Tensor, window: Window, like: Tensor
-    ) -> tuple[Tensor, Sight] | None:
-        """What `Attention.read_compiled` takes of a window, or None where PyTorch's operations are to read it."""
-        is_random = self.training and self.attention.dropout > 0
-        ramp = self.memory.as_ramp(described) if is_compilable(like) and not is_random else None
-        if ramp is None:
-            return None
-        span = ramp.span.expand(len(slot_time), -1, slot_time.shape[1])
-        return span, Sight.of(ramp, slot_time, window)
 
     def _with_pooled(self, memory: LayerMemory, own: LayerMemory, window: Window) -> LayerMemory:
         """The slots from before the window and those that the kind makes while it passes."""

@@ -43,13 +43,17 @@ def multiply(
         left: an array, where in it the part begins, and how far its rows and its terms are apart.
         right: an array, where the part begins, and how far its terms are apart; columns lie side by side.
         out: an array, where the part begins, and how far its rows are apart.
-        shape: rows, terms and columns; multiples of `tile.ROWS` and `tile.COLUMNS` are fast.
+        shape: rows, terms and columns; fast are multiples of `tile.COLUMNS`, of at least `tile.ROWS` rows, or of a
+            multiple of it where the product is added.
         is_added: to what `out` holds.
     """
     (a, a_at, a_row, a_term), (b, b_at, b_term), (c, c_at, c_row), (rows, terms, columns) = left, right, out, shape
-    tiled_rows, tiled_columns = rows - rows % ROWS, columns - columns % COLUMNS
-    for row in range(0, tiled_rows, ROWS):
-        for column in range(0, tiled_columns, COLUMNS):
+    if rows < ROWS or columns % COLUMNS or (is_added and rows % ROWS):
+        _multiply_slowly(left, right, out, shape, is_added)
+        return
+    for begin in range(0, rows, ROWS):
+        row = min(begin, rows - ROWS)  # the last tile may do some rows again
+        for column in range(0, columns, COLUMNS):
             add_tile(
                 a,
                 uintp(a_at + row * a_row),
@@ -64,11 +68,21 @@ def multiply(
                 uintp(terms),
                 is_added,
             )
-    if tiled_rows == rows and tiled_columns == columns:
-        return
+
+
+@compiled
+def _multiply_slowly(
+    left: tuple[Array, int, int, int],
+    right: tuple[Array, int, int],
+    out: tuple[Array, int, int],
+    shape: tuple[int, int, int],
+    is_added: bool,
+) -> None:
+    """`multiply` where rows or columns do not make tiles."""
+    (a, a_at, a_row, a_term), (b, b_at, b_term), (c, c_at, c_row), (rows, terms, columns) = left, right, out, shape
     flat_a, flat_b, flat_c = a.ravel(), b.ravel(), c.ravel()
     for row in range(rows):
-        for column in range(tiled_columns if row < tiled_rows else 0, columns):
+        for column in range(columns):
             total = flat_c[c_at + row * c_row + column] if is_added else float32(0)
             for term in range(terms):
                 total += flat_a[a_at + row * a_row + term * a_term] * flat_b[b_at + term * b_term + column]

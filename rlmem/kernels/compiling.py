@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _PROCESS = os.getpid()
-_ROWS_WORTH_A_THREAD = 16
 config: Any = numba.core.config  # whose settings are made as it is imported
 
 
@@ -52,17 +51,18 @@ def compiled_for_threads(function: Kernel) -> Kernel:
     return cast(Kernel, kernel)
 
 
-def bounds_of_threads(rows: int, most: int) -> NDArray[np.int64]:
-    """Rows shared evenly among threads, where that many rows are worth them, for a kernel `compiled_for_threads`.
+def bounds_of_threads(rows: int, most: int, worth: int) -> NDArray[np.int64]:
+    """Rows shared evenly among threads, for a kernel `compiled_for_threads`.
 
     Args:
         rows: how many.
         most: at most so many threads.
+        worth: so many rows are worth a thread.
 
     Returns:
         (threads + 1,): each thread's first row, and the number of rows.
     """
-    threads = max(1, min(most, num_threads(), rows // _ROWS_WORTH_A_THREAD))
+    threads = max(1, min(most, num_threads(), rows // worth))
     return np.linspace(0, rows, threads + 1).astype(np.int64)
 
 

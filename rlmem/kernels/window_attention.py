@@ -16,10 +16,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, prange, uintp
+from numba import float32, int32, uintp
 
 from rlmem.kernels.arithmetic import BLOCK, UNSEEN, exponentials, multiply
-from rlmem.kernels.compiling import compiled, compiled_for_threads
+from rlmem.kernels.compiling import compiled
 from rlmem.kernels.typing import Array
 
 LANES = 16
@@ -90,10 +90,17 @@ class Scratch(NamedTuple):
     """(heads, head, slots)."""
     to_span: Array
     """(slots,)."""
+    out: Array
+    """(BLOCK, head)."""
+    shift: Array
+    """(BLOCK,)."""
+    total: Array
+    """(BLOCK,)."""
 
 
 @compiled
-def _scratch(reading: Reading) -> Scratch:
+def scratch_for(reading: Reading) -> Scratch:
+    """Memory for the rows of a reading, one after the other."""
     (columns, head), (masks, num_slots) = reading.positions.shape, reading.span.shape[1:]
     heads = reading.queries.shape[2] // head
     room = (num_slots + 2 * LANES) // LANES * LANES
@@ -108,6 +115,9 @@ def _scratch(reading: Reading) -> Scratch:
         np.zeros((heads, head, room), np.float32),
         np.zeros((heads, head, room), np.float32),
         np.empty(room, np.float32),
+        np.empty((BLOCK, head), np.float32),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.float32),
     )
 
 
@@ -235,21 +245,14 @@ def _take(rows: Array, block: Block, at: int, scale: float, out: Array) -> None:
 
 
 @compiled
-def _score(reading: Reading, block: Block, h: int, scratch: Scratch, logits: Array, scores: Array) -> None:
-    """A head's logits, (BLOCK, range), by way of its scores of positions, (BLOCK, columns); also `scratch.query`."""
-    head = len(reading.table)
+def _score(reading: Reading, block: Block, h: int, scratch: Scratch, logits: Array) -> None:
+    """A head's logits, (BLOCK, range), by way of its `scratch.query` and `scratch.scores`."""
+    (head, num_columns), keys = reading.table.shape, scratch.keys[h]
     _take(reading.queries[block.row], block, h * head, reading.scalars[0], scratch.query)
-    query, keys, table = scratch.query, scratch.keys[h], reading.table
-    multiply(
-        (query, 0, head, 1), (keys, block.first, keys.shape[1]), (logits, 0, block.width), (BLOCK, head, block.width), False
-    )
-    multiply(
-        (query, 0, head, 1),
-        (table, block.column, table.shape[1]),
-        (scores, 0, block.columns),
-        (BLOCK, head, block.columns),
-        False,
-    )
+    query, table, width, columns = (scratch.query, 0, head, 1), reading.table, block.width, block.columns
+    multiply(query, (keys, block.first, keys.shape[1]), (logits, 0, width), (BLOCK, head, width), False)
+    of_columns = table, block.column, num_columns
+    multiply(query, of_columns, (scratch.scores, 0, columns), (BLOCK, head, columns), False)
     _add_positions(block, reading.limits[1], reading.limits[2], reading.age[block.row], scratch.scores, logits)
 
 
@@ -315,65 +318,54 @@ def _add_up(weights: Array, total: Array) -> bool:
 
 
 @compiled
-def _read_rows(reading: Reading, read: Array, log_sum: Array, begin: int, end: int) -> None:
-    """`read_window` for the rows from `begin` up to `end`."""
-    _, num_queries, model = reading.queries.shape
-    head, masks, memory = len(reading.table), reading.span.shape[1], reading.limits[2]
-    scratch, shift, total = _scratch(reading), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    key_value, out = reading.key_value, np.empty((BLOCK, head), np.float32)
-    for row in range(begin, end):
-        at_least = _first_seen(reading, row, 0, num_queries, memory) // LANES * LANES
-        for h in range(model // head):
-            _transpose(key_value[row], h * head, at_least, scratch.keys[h])
-        for start in range(0, num_queries, BLOCK):
-            block = _block(reading, row, start)
-            width = block.width
-            mask = _part(scratch.masks, masks * BLOCK, width).reshape((masks, BLOCK, width))
-            logits, scores = _part(scratch.logits, BLOCK, width), _part(scratch.scores, BLOCK, block.columns)
-            bits = _part(scratch.bits, BLOCK, width)
-            _see(reading, block, mask)
-            for h in range(model // head):
-                of_mask = mask[min(h, masks - 1)]
-                _score(reading, block, h, scratch, logits, scores)
-                if _weigh(logits, of_mask, bits, shift, total):
-                    _score(reading, block, h, scratch, logits, scores)
-                    _weigh_each(logits, of_mask, bits, shift, total)
-                there = min(width, key_value.shape[1] - block.first)
-                first_value = (row * key_value.shape[1] + block.first) * 2 * model + model + h * head
-                multiply(
-                    (logits, 0, width, 1), (key_value, first_value, 2 * model), (out, 0, head), (BLOCK, there, head), False
-                )
-                for i in range(block.stop - start):
-                    log_sum[row, h, start + i] = shift[i] + math.log(total[i])
-                    for j in range(head):
-                        read[row, start + i, h * head + j] = out[i, j] / total[i]
-
-
-@compiled_for_threads
-def read_window(reading: Reading, read: Array, log_sum: Array, bounds: Array) -> None:
-    """What a window's queries read.
+def read_row(reading: Reading, scratch: Scratch, row: int, read: Array, log_sum: Array) -> None:
+    """What a row's queries read.
 
     Args:
         reading: of all rows.
-        read: (batch, query, model), where it goes, all heads side by side.
-        log_sum: (batch, heads, query), where the logarithm of each query's sum of weights goes.
-        bounds: (threads + 1,) int64, each thread's first row; the last is the number of rows.
+        scratch: `scratch_for` it.
+        row: which one.
+        read: (query, model), where it goes, all heads side by side.
+        log_sum: (heads, query), where the logarithm of each query's sum of weights goes.
     """
-    for part in prange(len(bounds) - 1):
-        _read_rows(reading, read, log_sum, bounds[part], bounds[part + 1])
+    num_queries, model = read.shape
+    head, masks, memory = len(reading.table), reading.span.shape[1], reading.limits[2]
+    key_value, out, shift, total = reading.key_value, scratch.out, scratch.shift, scratch.total
+    at_least = _first_seen(reading, row, 0, num_queries, memory) // LANES * LANES
+    for h in range(model // head):
+        _transpose(key_value[row], h * head, at_least, scratch.keys[h])
+    for start in range(0, num_queries, BLOCK):
+        block = _block(reading, row, start)
+        width, there = block.width, min(block.width, key_value.shape[1] - block.first)
+        mask = _part(scratch.masks, masks * BLOCK, width).reshape((masks, BLOCK, width))
+        logits, bits = _part(scratch.logits, BLOCK, width), _part(scratch.bits, BLOCK, width)
+        _see(reading, block, mask)
+        for h in range(model // head):
+            of_mask = mask[min(h, masks - 1)]
+            _score(reading, block, h, scratch, logits)
+            if _weigh(logits, of_mask, bits, shift, total):
+                _score(reading, block, h, scratch, logits)
+                _weigh_each(logits, of_mask, bits, shift, total)
+            value = (row * key_value.shape[1] + block.first) * 2 * model + model + h * head
+            values = key_value, value, 2 * model
+            multiply((logits, 0, width, 1), values, (out, 0, head), (BLOCK, there, head), False)
+            for i in range(block.stop - start):
+                log_sum[h, start + i] = shift[i] + math.log(total[i])
+                for j in range(head):
+                    read[start + i, h * head + j] = out[i, j] / total[i]
 
 
 class Gradients(NamedTuple):
-    """Of what a window read, to what it read from; 0 before, but for `queries`."""
+    """Of what a row read, to what it read from; all but `queries` are added to."""
 
     queries: Array
-    """(batch, query, model)."""
+    """(query, model)."""
     key_value: Array
-    """(batch, slots, 2 * model)."""
+    """(slots and `LANES` more, 2 * model)."""
     positions: Array
-    """(batch, columns, head), one table a row."""
+    """(columns, head)."""
     span: Array
-    """(batch, 1 or heads, slots)."""
+    """(1 or heads, slots)."""
 
 
 @compiled
@@ -419,101 +411,63 @@ def _slope(weights: Array, slopes: Array, mask: Array, inverse: float, to_span: 
 
 
 @compiled
-def _differentiate_rows(
-    reading: Reading,
-    given: tuple[Array, Array, Array],
-    gradients: Gradients,
-    begin: int,
-    end: int,
+def differentiate_row(
+    reading: Reading, scratch: Scratch, row: int, given: tuple[Array, Array, Array], gradients: Gradients
 ) -> None:
-    """`differentiate_window` for the rows from `begin` up to `end`."""
-    read, log_sum, to_read = given
-    _, num_queries, model = reading.queries.shape
-    head, num_slots, columns = len(reading.table), reading.key_value.shape[1], len(reading.positions)
-    masks, inverse = reading.span.shape[1], float32(1) / reading.scalars[1]
-    _, reach, memory = reading.limits
-    scratch, mean, to_query = _scratch(reading), np.empty(BLOCK, np.float32), np.empty((BLOCK, head), np.float32)
-    query, grad, wide = scratch.query, scratch.grad, 2 * model
-    for row in range(begin, end):
-        at_least = _first_seen(reading, row, 0, num_queries, memory) // LANES * LANES
-        for h in range(model // head):
-            _transpose(reading.key_value[row], h * head, at_least, scratch.keys[h])
-            _transpose(reading.key_value[row], model + h * head, at_least, scratch.values[h])
-        for start in range(0, num_queries, BLOCK):
-            block = _block(reading, row, start)
-            first, width = block.first, block.width
-            there = min(width, num_slots - first)
-            mask = _part(scratch.masks, masks * BLOCK, width).reshape((masks, BLOCK, width))
-            logits, slopes = _part(scratch.logits, BLOCK, width), _part(scratch.slopes, BLOCK, width)
-            scores, bits = _part(scratch.scores, BLOCK, block.columns), _part(scratch.bits, BLOCK, width)
-            to_span = scratch.to_span[:width]
-            _see(reading, block, mask)
-            for h in range(model // head):
-                of_mask, values = mask[min(h, masks - 1)], scratch.values[h]
-                _score(reading, block, h, scratch, logits, scores)
-                _take(to_read[row], block, h * head, float32(1), grad)
-                multiply(
-                    (grad, 0, head, 1), (values, first, values.shape[1]), (slopes, 0, width), (BLOCK, head, width), False
-                )
-                mean[:] = 0
-                for i in range(block.stop - start):
-                    for j in range(head):
-                        mean[i] += grad[i, j] * read[row, start + i, h * head + j]
-                _weigh_again(block, logits, of_mask, log_sum[row, h], slopes, mean, bits)
-                to_span[:] = 0
-                _slope(logits, slopes, of_mask, inverse, to_span)
-                _collect_positions(block, reach, memory, reading.age[row], slopes, scratch.scores)
-                for s in range(there):
-                    gradients.span[row, min(h, masks - 1), first + s] += to_span[s]
-                to_key = (row * num_slots + first) * wide + h * head
-                to_position = (row * columns + block.column) * head
-                multiply(
-                    (slopes, 0, 1, width), (query, 0, head), (gradients.key_value, to_key, wide), (there, BLOCK, head), True
-                )
-                multiply(
-                    (logits, 0, 1, width),
-                    (grad, 0, head),
-                    (gradients.key_value, to_key + model, wide),
-                    (there, BLOCK, head),
-                    True,
-                )
-                multiply(
-                    (scores, 0, 1, block.columns),
-                    (query, 0, head),
-                    (gradients.positions, to_position, head),
-                    (block.columns, BLOCK, head),
-                    True,
-                )
-                multiply(
-                    (slopes, 0, width, 1),
-                    (reading.key_value, to_key, wide),
-                    (to_query, 0, head),
-                    (BLOCK, there, head),
-                    False,
-                )
-                multiply(
-                    (scores, 0, block.columns, 1),
-                    (reading.positions, block.column * head, head),
-                    (to_query, 0, head),
-                    (BLOCK, block.columns, head),
-                    True,
-                )
-                for i in range(block.stop - start):
-                    for j in range(head):
-                        gradients.queries[row, start + i, h * head + j] = to_query[i, j] * reading.scalars[0]
-
-
-@compiled_for_threads
-def differentiate_window(
-    reading: Reading, given: tuple[Array, Array, Array], gradients: Gradients, bounds: Array
-) -> None:
-    """The gradients of `read_window`.
+    """The gradients of `read_row`.
 
     Args:
-        reading: as given to it.
-        given: what was read (batch, query, model), `log_sum` (batch, heads, query), and the gradient to what was read.
+        reading: of all rows.
+        scratch: `scratch_for` it.
+        row: which one.
+        given: what was read (query, model), `log_sum` (heads, query), and the gradient to what was read.
         gradients: where they go.
-        bounds: (threads + 1,) int64, each thread's first row; the last is the number of rows.
     """
-    for part in prange(len(bounds) - 1):
-        _differentiate_rows(reading, given, gradients, bounds[part], bounds[part + 1])
+    read, log_sum, to_read = given
+    num_queries, model = read.shape
+    head, num_slots, wide = len(reading.table), reading.key_value.shape[1], 2 * model
+    masks, inverse = reading.span.shape[1], float32(1) / reading.scalars[1]
+    _, reach, memory = reading.limits
+    query, grad, mean, to_query = scratch.query, scratch.grad, scratch.total, scratch.out
+    at_least = _first_seen(reading, row, 0, num_queries, memory) // LANES * LANES
+    for h in range(model // head):
+        _transpose(reading.key_value[row], h * head, at_least, scratch.keys[h])
+        _transpose(reading.key_value[row], model + h * head, at_least, scratch.values[h])
+    for start in range(0, num_queries, BLOCK):
+        block = _block(reading, row, start)
+        first, width, columns = block.first, block.width, block.columns
+        there = min(width, num_slots - first)
+        mask = _part(scratch.masks, masks * BLOCK, width).reshape((masks, BLOCK, width))
+        logits, slopes = _part(scratch.logits, BLOCK, width), _part(scratch.slopes, BLOCK, width)
+        scores, bits = scratch.scores, _part(scratch.bits, BLOCK, width)
+        to_span = scratch.to_span[:width]
+        _see(reading, block, mask)
+        for h in range(model // head):
+            of_mask, values, at = mask[min(h, masks - 1)], scratch.values[h], h * head
+            _score(reading, block, h, scratch, logits)
+            _take(to_read, block, at, float32(1), grad)
+            read_values = values, first, values.shape[1]
+            multiply((grad, 0, head, 1), read_values, (slopes, 0, width), (BLOCK, head, width), False)
+            mean[:] = 0
+            for i in range(block.stop - start):
+                for j in range(head):
+                    mean[i] += grad[i, j] * read[start + i, at + j]
+            _weigh_again(block, logits, of_mask, log_sum[h], slopes, mean, bits)
+            to_span[:] = 0
+            _slope(logits, slopes, of_mask, inverse, to_span)
+            _collect_positions(block, reach, memory, reading.age[row], slopes, scores)
+            for s in range(there):
+                gradients.span[min(h, masks - 1), first + s] += to_span[s]
+            to_keys = gradients.key_value, first * wide + at, wide
+            to_values = gradients.key_value, first * wide + model + at, wide
+            to_positions = gradients.positions, block.column * head, head
+            multiply((slopes, 0, 1, width), (query, 0, head), to_keys, (width, BLOCK, head), True)
+            multiply((logits, 0, 1, width), (grad, 0, head), to_values, (width, BLOCK, head), True)
+            multiply((scores, 0, 1, columns), (query, 0, head), to_positions, (columns, BLOCK, head), True)
+            keys = reading.key_value, (row * num_slots + first) * wide + at, wide
+            positions = reading.positions, block.column * head, head
+            multiply((slopes, 0, width, 1), keys, (to_query, 0, head), (BLOCK, there, head), False)
+            multiply((scores, 0, columns, 1), positions, (to_query, 0, head), (BLOCK, columns, head), True)
+            for i in range(block.stop - start):
+                for j in range(head):
+                    gradients.queries[start + i, at + j] = to_query[i, j] * reading.scalars[0]
