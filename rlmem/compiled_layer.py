@@ -78,10 +78,18 @@ class _Settings:
     def reading(self, queries: Tensor, key_value: Tensor, positions: Tensor, span: Tensor) -> Reading:
         """What the attention's loops take."""
         sight = self.sight
-        arrays = (queries, key_value, positions, positions.t().contiguous(), span, sight.lowest, sight.age, sight.oldest)
-        limits = np.array([sight.farthest, self.reach, key_value.shape[1] - queries.shape[1]])
-        scalars = np.array([self.scale, sight.length], np.float32)
-        return Reading(*(tensor.numpy() for tensor in arrays), limits, scalars)
+        return Reading(
+            queries=queries.numpy(),
+            key_value=key_value.numpy(),
+            positions=positions.numpy(),
+            table=positions.t().contiguous().numpy(),
+            span=span.numpy(),
+            lowest=sight.lowest.numpy(),
+            age=sight.age.numpy(),
+            oldest=sight.oldest.numpy(),
+            limits=np.array([sight.farthest, self.reach, key_value.shape[1] - queries.shape[1]]),
+            scalars=np.array([self.scale, sight.length], np.float32),
+        )
 
 
 def is_compilable(layer: TransformerLayer, tensor: Tensor) -> bool:

@@ -47,14 +47,28 @@ def multiply(
             multiple of it where the product is added.
         is_added: to what `out` holds.
     """
-    (a, a_at, a_row, a_term), (b, b_at, b_term), (c, c_at, c_row), (rows, terms, columns) = left, right, out, shape
+    rows, _, columns = shape
+    flat = (left[0].ravel(), *left[1:]), (right[0].ravel(), *right[1:]), (out[0].ravel(), *out[1:])
     if rows < ROWS or columns % COLUMNS or (is_added and rows % ROWS):
-        _multiply_slowly(left, right, out, shape, is_added)
-        return
+        _multiply_slowly(*flat, shape, is_added)
+    else:
+        _multiply_tiles(*flat, shape, is_added)
+
+
+@compiled
+def _multiply_tiles(
+    left: tuple[Array, int, int, int],
+    right: tuple[Array, int, int],
+    out: tuple[Array, int, int],
+    shape: tuple[int, int, int],
+    is_added: bool,
+) -> None:
+    """`multiply` where tiles make up the product; arrays are flat."""
+    (a, a_at, a_row, a_term), (b, b_at, b_term), (c, c_at, c_row), (rows, terms, columns) = left, right, out, shape
     for begin in range(0, rows, ROWS):
         row = min(begin, rows - ROWS)  # the last tile may do some rows again
         for column in range(0, columns, COLUMNS):
-            add_tile(
+            add_tile(  # type: ignore[call-arg]
                 a,
                 uintp(a_at + row * a_row),
                 uintp(a_row),
@@ -78,15 +92,14 @@ def _multiply_slowly(
     shape: tuple[int, int, int],
     is_added: bool,
 ) -> None:
-    """`multiply` where rows or columns do not make tiles."""
+    """`multiply` where rows or columns do not make tiles; arrays are flat."""
     (a, a_at, a_row, a_term), (b, b_at, b_term), (c, c_at, c_row), (rows, terms, columns) = left, right, out, shape
-    flat_a, flat_b, flat_c = a.ravel(), b.ravel(), c.ravel()
     for row in range(rows):
         for column in range(columns):
-            total = flat_c[c_at + row * c_row + column] if is_added else float32(0)
+            total = c[c_at + row * c_row + column] if is_added else float32(0)
             for term in range(terms):
-                total += flat_a[a_at + row * a_row + term * a_term] * flat_b[b_at + term * b_term + column]
-            flat_c[c_at + row * c_row + column] = total
+                total += a[a_at + row * a_row + term * a_term] * b[b_at + term * b_term + column]
+            c[c_at + row * c_row + column] = total
 
 
 @compiled
@@ -136,7 +149,7 @@ def layer_norm(row: Array, weight: Array, bias: Array, eps: float, out: Array) -
 
 
 @compiled
-def exponentials(logits: Array, shift: float, bits: Array, powers: Array) -> None:
+def exponentials(logits: Array, shift: np.float32 | float, bits: Array, powers: Array) -> None:
     """exp(logits - shift) in place; 0 where that is below 2^-126.
 
     exp(x) is 2^(whole + part) with |part| <= 1/2: a power of two, written as a float's exponent, times the Taylor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numba.core.config
+import numba.core.event
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,7 @@ def compiled(function: Kernel) -> Kernel:
 
     Sums may be taken in any order and products fused; NaN and infinity keep their meaning.
     """
-    return _compiled(function, is_parallel=False)
+    return _compiled(function, is_cached=False, is_parallel=False)
 
 
 def compiled_for_threads(function: Kernel) -> Kernel:
@@ -34,10 +36,12 @@ def compiled_for_threads(function: Kernel) -> Kernel:
 
     The last argument holds each thread's first row and the number of rows behind, (threads + 1,) int64.
     """
-    alone, together = _compiled(function, is_parallel=False), _compiled(function, is_parallel=True)
+    alone = _compiled(function, is_cached=True, is_parallel=False)
+    together = _compiled(function, is_cached=True, is_parallel=True)
 
     @wraps(function)
     def kernel(*arguments: Any) -> Any:
+        _announce_compilation()
         threads = len(arguments[-1]) - 1
         if threads == 1 or num_threads() == 1:
             return alone(*arguments)
@@ -89,7 +93,28 @@ def _has_openmp() -> bool:
     return bool(config.THREADING_LAYER == "omp")
 
 
-def _compiled(function: Kernel, *, is_parallel: bool) -> Kernel:
+class _Announcement(numba.core.event.Listener):
+    """Tells who looks at a terminal, when Numba first compiles a kernel in a process, why all waits."""
+
+    is_made = False
+
+    def on_start(self, event: Any) -> None:
+        """Numba begins to compile a function, which need not be ours."""
+        if not self.is_made and event.data["dispatcher"].__module__.startswith("rlmem."):
+            self.is_made = True
+            if sys.stderr.isatty():
+                print("rlmem compiles its kernels for this machine, once: about a minute", file=sys.stderr, flush=True)
+
+    def on_end(self, event: Any) -> None:
+        """Numba has compiled it."""
+
+
+@cache
+def _announce_compilation() -> None:
+    numba.core.event.register("numba:compile", _Announcement())  # type: ignore[no-untyped-call]
+
+
+def _compiled(function: Kernel, *, is_cached: bool, is_parallel: bool) -> Kernel:
     """The function, compiled, its machine code kept.
 
     Numba reads its cache folder as it decorates. Ours depends on all kernels' sources, for Numba itself looks at the
@@ -101,7 +126,7 @@ def _compiled(function: Kernel, *, is_parallel: bool) -> Kernel:
     try:
         options: dict[str, Any] = {
             "nogil": True,
-            "cache": True,
+            "cache": is_cached,
             "error_model": "numpy",
             "fastmath": relaxed,
             "parallel": is_parallel,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -20,6 +20,7 @@ COLUMNS = 16 if binding.get_host_cpu_features().get("avx512f") else 8
 """Columns of a tile: a vector, or what the next smaller vectors can hold of all rows."""
 
 _FUSED = ("contract",)  # a product and a sum may be rounded once
+_alloca: Any = cgutils.alloca_once
 _VECTOR = ir.VectorType(ir.FloatType(), COLUMNS)
 
 
@@ -37,7 +38,7 @@ def _tile_code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     def place(row: int) -> Any:
         return vector_at(out, builder.add(out_at, builder.mul(out_row, number(row))))
 
-    sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(ROWS)]
+    sums = [_alloca(builder, _VECTOR) for _ in range(ROWS)]
     with builder.if_else(is_added) as (added, fresh):
         with added:
             for row, total in enumerate(sums):

@@ -13,7 +13,7 @@ weights are computed again from the logits and their sum's logarithm.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32, int32, uintp
@@ -237,7 +237,7 @@ def _transpose(rows: Array, at: int, first: int, out: Array) -> None:
 
 
 @compiled
-def _take(rows: Array, block: Block, at: int, scale: float, out: Array) -> None:
+def _take(rows: Array, block: Block, at: int, scale: np.float32 | float, out: Array) -> None:
     """out = a block's rows[:, at : at + head] times a scale, 0 behind; out: (BLOCK, head)."""
     for i in range(BLOCK):
         for j in range(out.shape[1]):
@@ -257,8 +257,8 @@ def _score(reading: Reading, block: Block, h: int, scratch: Scratch, logits: Arr
 
 
 @compiled
-def _highest(logits: Array, bits: Array) -> float:
-    """The highest of some logits; bits: the same memory as int32, whose maximum, unlike floats', is found in vectors."""
+def _highest(logits: Array, bits: Array) -> Any:
+    """The highest of some logits; bits: the same memory as int32, whose maximum is found in vectors, unlike floats'."""
     most = int32(-(2**31))
     for s in range(len(bits)):
         ordered = bits[s] ^ ((bits[s] >> _SIGN) & _ALL_BUT_SIGN)
@@ -313,7 +313,7 @@ def _add_up(weights: Array, total: Array) -> bool:
         for s in range(weights.shape[1]):
             weight_sum += weights[i, s]
         total[i] = weight_sum
-        is_small |= weight_sum < _LEAST_SUM
+        is_small = is_small or bool(weight_sum < _LEAST_SUM)
     return is_small
 
 
@@ -389,7 +389,7 @@ def _weigh_again(
         else:
             logits[i], slopes[i] = UNSEEN, 0
     flat, some_bits = logits.ravel(), bits.ravel()
-    exponentials(flat, float32(0), some_bits, some_bits.view(np.float32))
+    exponentials(flat, np.float32(0), some_bits, some_bits.view(np.float32))
 
 
 @compiled
@@ -445,7 +445,7 @@ def differentiate_row(
         for h in range(model // head):
             of_mask, values, at = mask[min(h, masks - 1)], scratch.values[h], h * head
             _score(reading, block, h, scratch, logits)
-            _take(to_read, block, at, float32(1), grad)
+            _take(to_read, block, at, np.float32(1), grad)
             read_values = values, first, values.shape[1]
             multiply((grad, 0, head, 1), read_values, (slopes, 0, width), (BLOCK, head, width), False)
             mean[:] = 0

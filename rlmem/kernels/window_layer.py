@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, prange
+from numba import float32, prange, uintp
 
 from rlmem.kernels.arithmetic import multiply
 from rlmem.kernels.compiling import compiled, compiled_for_threads
@@ -65,11 +65,11 @@ def _normalise(stream: Array, norm: Array, eps: float, out: Array, centred: Arra
         total = float32(0)
         for j in range(model):
             total += stream[t, j]
-        mean = total / float32(model)
+        mean = total / np.float32(model)
         total = float32(0)
         for j in range(model):
             total += (stream[t, j] - mean) * (stream[t, j] - mean)
-        factor = float32(1) / math.sqrt(total / float32(model) + eps)
+        factor = float32(1) / math.sqrt(total / np.float32(model) + eps)
         scale[t] = factor
         for j in range(model):
             centred[t, j] = (stream[t, j] - mean) * factor
@@ -195,7 +195,7 @@ def _return_through_norm(
             slope = to_normed[t, j] * norm[0, j]
             total += slope
             along += slope * centred[t, j]
-        mean, share = total / float32(model), along / float32(model)
+        mean, share = total / np.float32(model), along / np.float32(model)
         for j in range(model):
             to_norm[0, j] += to_normed[t, j] * centred[t, j]
         for j in range(model):
@@ -239,7 +239,8 @@ def _return_rows(
         from_out, of_steps = to_out[row], (num_queries, model, model)
         # the feed-forward block
         contract = (matrices.contract, 0, feedforward)
-        multiply((to_out, query, model, 1), contract, (to_wide, 0, feedforward), (num_queries, model, feedforward), False)
+        from_next = to_out, query, model, 1
+        multiply(from_next, contract, (to_wide, 0, feedforward), (num_queries, model, feedforward), False)
         activations = passed.wide[row]
         for t in range(num_queries):
             for j in range(feedforward):
@@ -302,4 +303,5 @@ def return_window(
         bounds: (threads + 1,) int64, each thread's first row; the last is the number of rows.
     """
     for part in prange(len(bounds) - 1):
-        _return_rows(arrays, reading, matrices, vectors, passed, returned, eps, part, bounds[part], bounds[part + 1])
+        begin, end = bounds[part], bounds[part + 1]
+        _return_rows(arrays, reading, matrices, vectors, passed, returned, eps, uintp(part), begin, end)  # type: ignore[arg-type]

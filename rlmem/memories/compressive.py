@@ -61,7 +61,7 @@ class CompressiveMemory(Memory):
     def as_ramp(self, described: Tensor | None) -> Ramp:
         """The same as a ramp; see `Memory.as_ramp`."""
         lowest, highest = self.seen_ages(described)
-        assert isinstance(lowest, Tensor) and isinstance(highest, Tensor), "each slot has ages of its own"
+        assert isinstance(highest, Tensor), "each slot has ages of its own"
         return Ramp(highest[:, None], lowest=lowest)
 
     def is_kept(self, age: Tensor, described: Tensor | None) -> Tensor:
