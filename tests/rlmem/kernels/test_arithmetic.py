@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlmem.kernels.arithmetic import add_combination, cosines, layer_norm, product, softmax
+from rlmem.kernels.arithmetic import add_combination, cosines, layer_norm, multiply, product, softmax
 
 
 @pytest.mark.parametrize(("rows", "inner", "columns"), [(2, 4, 32), (8, 7, 5), (4, 64, 192), (6, 1, 1)])
@@ -60,3 +60,25 @@ def test_cosines() -> None:
     expected = np.cos(angles.astype(float) + phases)
     cosines(angles, phases)
     np.testing.assert_allclose(angles, expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("is_added", [False, True])
+@pytest.mark.parametrize(("rows", "terms", "columns"), [(8, 5, 16), (11, 7, 32), (24, 1, 48), (3, 4, 16), (9, 6, 7)])
+def test_multiply_of_parts(rows: int, terms: int, columns: int, is_added: bool) -> None:
+    """The left part is read transposed, and all three lie within larger arrays, which stay as they are."""
+    generator = np.random.default_rng(3)
+    left, right, out = (
+        generator.standard_normal(shape, np.float32)
+        for shape in ((terms + 2, rows + 3), (terms + 1, columns + 5), (rows + 2, columns + 4))
+    )
+    expected = out.astype(float)
+    part = left[1 : terms + 1, 2 : rows + 2].T.astype(float) @ right[:terms, 3 : columns + 3].astype(float)
+    expected[1 : rows + 1, 2 : columns + 2] = part + (expected[1 : rows + 1, 2 : columns + 2] if is_added else 0)
+    multiply(
+        (left, rows + 3 + 2, 1, rows + 3),
+        (right, 3, columns + 5),
+        (out, columns + 4 + 2, columns + 4),
+        (rows, terms, columns),
+        is_added,
+    )
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5)
