@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rlmem import transformer
-from rlmem.compiled_layer import is_compilable
+from rlmem.compiled_layer import is_compilable, run_window
 from rlmem.core import Core
 from rlmem.memory_state import MemoryState
 from rlmem.model_config import RECURRENT_KINDS, MemoryKind, ModelConfig
@@ -69,13 +69,13 @@ def assert_close(ours: list[Tensor], exact: list[Tensor]) -> None:
 @pytest.fixture
 def compiled_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The queries of every compiled window."""
-    calls, run = list[int](), transformer.run_window
+    calls = list[int]()
 
     def counted(*arguments: object) -> Tensor:
         window = arguments[-1]
         assert isinstance(window, Window)
         calls.append(window.num_queries)
-        return run(*arguments)  # type: ignore[arg-type]
+        return run_window(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(transformer, "run_window", counted)
     return calls
