@@ -1,9 +1,9 @@
 """What a window of Corridor's agent costs against what the machine can do: `python -m rlmem.experiments.budget --help`.
 
 Counted: the operations of 64 environments × 100 steps, their products' floating-point operations, and the bytes that
-they read and write. Measured on one thread, for a row's operations run on one (rows are shared among threads, see
-`rlmem.agents.row_threads`): what PyTorch does at best of each, and how long the window takes. A compiled step of acting
-counts with the arithmetic and the bytes of the operations that it stands for.
+they read and write. Measured on one thread, for a row's operations run on one (threads share rows): what PyTorch does
+at best of each, and how long the window takes. Compiled steps and layers count with the arithmetic and the bytes of the
+operations that they stand for, and as nothing to dispatch but themselves.
 
     dispatch   an operation on one number, and a view: what they cost before anything is computed
     products   of the sizes that a window has
@@ -42,6 +42,7 @@ Result = TypeVar("Result")
 _MODULE = "rlmem.experiments.budget"
 _WARM_UP = 4  # windows until spans are as long as they begin
 _STEP_KERNELS = 3  # compiled calls of a step: all layers, then the spans of each of the two
+_LAYER_KERNELS = 2  # compiled calls of a layer in a minibatch: forwards and backwards
 _MEGA, _GIGA = 1e6, 1e9
 _LEAST = {
     "dispatch": "dispatch at its ceiling",
@@ -113,17 +114,25 @@ def _measure(trainer: Trainer, windows: int) -> dict[str, Part]:
     for _ in range(_WARM_UP):
         trainer.iterate()
     collect, carry = trainer.collector.collect, trainer.collector.carry
-    with _as_operations(trainer.policy.core), OperationCount() as arithmetic:
-        carry(collect())
+    core = trainer.policy.core
+    with _as_operations(core):
+        with OperationCount() as acting_arithmetic:
+            rollout = collect()
+        with OperationCount() as learning_arithmetic:
+            _learn(trainer, rollout)
+        carry(rollout)
     with OperationCount() as in_acting:
         rollout = collect()
-    kernels = _STEP_KERNELS * trainer.collector.num_steps
-    operations, views = in_acting.counted.operations + kernels, in_acting.counted.views
-    acted = replace(arithmetic.counted, operations=operations, views=views)
     with OperationCount() as in_learning:
         _learn(trainer, rollout)
     carry(rollout)
-    acting, learning, playing = Part(acted), Part(in_learning.counted), list[float]()
+    step_kernels = _STEP_KERNELS * trainer.collector.num_steps
+    acting = Part(_dispatched(acting_arithmetic.counted, in_acting.counted, step_kernels))
+    config = trainer.learner.config
+    passes = 1 if config.algorithm == "a2c" else config.update_epochs * config.num_minibatches
+    layer_kernels = _LAYER_KERNELS * len(core.layer_list()) * passes
+    learning = Part(_dispatched(learning_arithmetic.counted, in_learning.counted, layer_kernels))
+    playing = list[float]()
     step = trainer.envs.step
     trainer.envs.step = lambda action: _timed(lambda: step(action), playing)  # type: ignore[assignment, method-assign]
     for _ in range(windows):
@@ -134,17 +143,24 @@ def _measure(trainer: Trainer, windows: int) -> dict[str, Part]:
     return {"acting": acting, "learning": learning}
 
 
+def _dispatched(arithmetic: Counted, dispatched: Counted, kernels: int) -> Counted:
+    """The arithmetic of PyTorch's operations, and the operations that are left beside compiled calls."""
+    return replace(arithmetic, operations=dispatched.operations + kernels, views=dispatched.views)
+
+
 @contextmanager
 def _as_operations(core: Core) -> Iterator[None]:
-    """Inside, steps of acting are PyTorch's operations, of which the arithmetic can be counted."""
+    """Inside, steps of acting and layers are PyTorch's operations, of which the arithmetic can be counted."""
     memories = [layer.memory for layer in core.layer_list()]
     for memory in memories:
         memory.is_foreseeable = False
+        memory.as_ramp = lambda described: None  # type: ignore[method-assign]
     try:
         yield
     finally:
         for memory in memories:
             memory.is_foreseeable = True
+            del memory.as_ramp
 
 
 def _learn(trainer: Trainer, rollout: Rollout) -> None:
