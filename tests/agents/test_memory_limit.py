@@ -53,7 +53,8 @@ def test_a_limit_that_nothing_reaches_changes_nothing_and_acting_agrees(
     make_policy: Callable[..., ActorCritic], memory: str
 ) -> None:
     policy = make_policy(memory=memory, max_span=8)
-    assert torch.equal(run(with_memory_limit(policy, 1000), observations()), run(policy, observations()))
+    limited, unlimited = run(with_memory_limit(policy, 1000), observations()), run(policy, observations())
+    torch.testing.assert_close(limited, unlimited, rtol=1e-5, atol=1e-6)  # the one in PyTorch's operations
     limited = with_memory_limit(policy, 4)
     expected = run(limited, observations())
     cache = limited.open(limited.core.initial_state(3), STEPS)
