@@ -55,9 +55,9 @@ def test_a_limit_that_nothing_reaches_changes_nothing_and_acting_agrees(
     policy = make_policy(memory=memory, max_span=8)
     limited, unlimited = run(with_memory_limit(policy, 1000), observations()), run(policy, observations())
     torch.testing.assert_close(limited, unlimited, rtol=1e-5, atol=1e-6)  # the one in PyTorch's operations
-    limited = with_memory_limit(policy, 4)
-    expected = run(limited, observations())
-    cache = limited.open(limited.core.initial_state(3), STEPS)
+    short = with_memory_limit(policy, 4)
+    expected = run(short, observations())
+    cache = short.open(short.core.initial_state(3), STEPS)
     for time in range(STEPS):
         outputs, _, size = cache.step((observations()[:, time],), torch.full((3,), time == 0))
         torch.testing.assert_close(outputs, expected[:, time], rtol=0, atol=1e-5)

@@ -48,7 +48,10 @@ def cluster() -> Iterator[Any]:
 
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path is short
     head = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.2", "temp_dir": folder}
-    made: Any = Cluster(initialize_head=True, head_node_args={**head, "object_store_memory": 80_000_000})
+    (Path(folder) / "ray").mkdir()  # where Ray would note the address if this cluster were the machine's own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        made: Any = Cluster(initialize_head=True, head_node_args={**head, "object_store_memory": 80_000_000})
     made.add_node(num_cpus=1, node_ip_address="127.0.0.3", object_store_memory=80_000_000)
     yield made
     made.shutdown()
