@@ -3,7 +3,8 @@
 Counted: the operations of 64 environments × 100 steps, their products' floating-point operations, and the bytes that
 they read and write. Measured on one thread, for a row's operations run on one (threads share rows): what PyTorch does
 at best of each, and how long the window takes. Compiled steps and layers count with the arithmetic and the bytes of the
-operations that they stand for, and as nothing to dispatch but themselves.
+operations that they stand for, and as nothing to dispatch but themselves; the encoder, which adds up the words in view
+alone, as a call.
 
     dispatch   an operation on one number, and a view: what they cost before anything is computed
     products   of the sizes that a window has
@@ -36,13 +37,15 @@ from rlmem.experiments.machine_ceilings import ACTING_PRODUCT, LEARNING_PRODUCT,
 from rlmem.experiments.operation_count import Counted, OperationCount
 from rlmem.experiments.provenance import provenance
 from rlmem.experiments.training_run import make_policy, make_trainer
+from rlmem.memories.span_features import RandomFeatures
 
 Result = TypeVar("Result")
 
 _MODULE = "rlmem.experiments.budget"
 _WARM_UP = 4  # windows until spans are as long as they begin
-_STEP_KERNELS = 3  # compiled calls of a step: all layers, then the spans of each of the two
-_LAYER_KERNELS = 2  # compiled calls of a layer in a minibatch: forwards and backwards
+_STEP_KERNELS = 4  # compiled calls of a step: the words, all layers, then the spans of each of the two
+_LAYER_KERNELS = 4  # compiled calls of a layer in a minibatch: its spans and itself, forwards and backwards
+_WORD_KERNELS = 2  # compiled calls of the encoder in a minibatch, likewise
 _MEGA, _GIGA = 1e6, 1e9
 _LEAST = {
     "dispatch": "dispatch at its ceiling",
@@ -130,8 +133,8 @@ def _measure(trainer: Trainer, windows: int) -> dict[str, Part]:
     acting = Part(_dispatched(acting_arithmetic.counted, in_acting.counted, step_kernels))
     config = trainer.learner.config
     passes = 1 if config.algorithm == "a2c" else config.update_epochs * config.num_minibatches
-    layer_kernels = _LAYER_KERNELS * len(core.layer_list()) * passes
-    learning = Part(_dispatched(learning_arithmetic.counted, in_learning.counted, layer_kernels))
+    kernels = (_LAYER_KERNELS * len(core.layer_list()) + _WORD_KERNELS) * passes
+    learning = Part(_dispatched(learning_arithmetic.counted, in_learning.counted, kernels))
     playing = list[float]()
     step = trainer.envs.step
     trainer.envs.step = lambda action: _timed(lambda: step(action), playing)  # type: ignore[assignment, method-assign]
@@ -152,15 +155,20 @@ def _dispatched(arithmetic: Counted, dispatched: Counted, kernels: int) -> Count
 def _as_operations(core: Core) -> Iterator[None]:
     """Inside, steps of acting and layers are PyTorch's operations, of which the arithmetic can be counted."""
     memories = [layer.memory for layer in core.layer_list()]
+    all_features = [module for module in core.modules() if isinstance(module, RandomFeatures)]
     for memory in memories:
         memory.is_foreseeable = False
         memory.as_ramp = lambda described: None  # type: ignore[method-assign]
+    for features in all_features:
+        features.weighted = lambda normed, weight, features=features: features(normed) @ weight  # type: ignore[misc, method-assign]
     try:
         yield
     finally:
         for memory in memories:
             memory.is_foreseeable = True
             del memory.as_ramp
+        for features in all_features:
+            del features.weighted
 
 
 def _learn(trainer: Trainer, rollout: Rollout) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rlmem.acting_memories import memories_for
-from rlmem.compiled_acting import CompiledCache, CompiledCore, is_compilable
+from rlmem.compiled_acting import CompiledCache, CompiledCore, is_compiled
 from rlmem.errors import check
 from rlmem.layer_cache import LayerCache
 from rlmem.memory_state import LayerMemory, MemoryState
@@ -138,7 +138,7 @@ class ActingCache:
     def __init__(self, core: MemoryTransformer, state: MemoryState, num_steps: int) -> None:
         check(num_steps >= 1, f"an acting cache for {num_steps} steps was asked for, but it needs room for at least 1")
         self._core, self.num_steps, self.steps_taken = core, num_steps, 0
-        self._compiled = CompiledCore(core, state.batch) if is_compilable(core) else None
+        self._compiled = CompiledCore(core, state.batch) if is_compiled(core) else None
         self._finished: list[tuple[Tensor, ...]] = []
         self._part = self._open(state)
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from rlmem.compilable import is_compilable
 from rlmem.errors import UsageError
 from rlmem.kernels.acting_step import Slots, Taken, Weights, take_step
 from rlmem.kernels.arithmetic import LANES
@@ -29,23 +30,17 @@ _ROWS_WORTH_A_THREAD = 16
 _OLDEST = 2**30  # steps; an age that an int32 holds, beyond every reach
 
 
-def is_compilable(core: Core) -> bool:
-    """Whether there are compiled steps for a core: a Transformer on a CPU in float32, outside autocast."""
-    weight, layers = core.norm.weight, core.layer_list()
-    return (
-        bool(layers)
-        and all(layer.memory.is_foreseeable for layer in layers)
-        and weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-    )
+def is_compiled(core: Core) -> bool:
+    """Whether there are compiled steps for a core: a Transformer whose weights are `is_compilable`."""
+    layers = core.layer_list()
+    return bool(layers) and all(layer.memory.is_foreseeable for layer in layers) and is_compilable(core.norm.weight)
 
 
 class CompiledCore:
     """A core's weights as the compiled steps take them; they must not change meanwhile.
 
     Args:
-        core: one that `is_compilable`.
+        core: one that `is_compiled`.
         batch: rows that will act.
 
     Attributes:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from rlmem.compilable import is_compilable
 from rlmem.kernels.compiling import bounds_of_threads
 from rlmem.kernels.window_attention import LANES, Reading
 from rlmem.kernels.window_layer import Matrices, Passed, Returned, Vectors, pass_window, return_window
@@ -92,11 +93,10 @@ class _Settings:
         )
 
 
-def is_compilable(layer: TransformerLayer, tensor: Tensor) -> bool:
-    """Whether the loops take a layer and a tensor: on a CPU, in float32, outside autocast, and with nothing dropped."""
+def is_compiled(layer: TransformerLayer, tensor: Tensor) -> bool:
+    """Whether the loops serve a layer with such tensors: `is_compilable`, and nothing is dropped."""
     is_random = layer.training and (layer.dropout > 0 or layer.attention.dropout > 0)
-    is_plain = tensor.device.type == "cpu" and tensor.dtype == torch.float32
-    return is_plain and not is_random and not torch.is_autocast_enabled("cpu")
+    return is_compilable(tensor) and not is_random
 
 
 def run_window(
@@ -105,7 +105,7 @@ def run_window(
     """What comes out of a layer; it can be differentiated once.
 
     Args:
-        layer: one that `is_compilable`.
+        layer: one that `is_compiled`.
         hidden: (batch, query, model), what entered it.
         normed: (batch, slots, model), the slots from before the window and its own, behind the attention's norm.
         slot_time: (batch, slots) int64, when they were made.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rlmem.acting import ActingCache
 from rlmem.attention import Attention
 from rlmem.compaction import compact
-from rlmem.compiled_layer import is_compilable, run_window
+from rlmem.compiled_layer import is_compiled, run_window
 from rlmem.core import Core, CoreLayer, LayerTrace
 from rlmem.initialisation import initialise_glorot
 from rlmem.long_memory import LongMemoryReader
@@ -61,7 +61,7 @@ class TransformerLayer(CoreLayer):
         if self.is_whole:
             columns = self.attention.positions.columns(window.time[:, :1] - memory.time)
             contribution = self.attention(normed, trace.log_mask, columns)
-        elif is_compilable(self, normed) and (ramp := self.memory.as_ramp(described)) is not None:
+        elif is_compiled(self, normed) and (ramp := self.memory.as_ramp(described)) is not None:
             return run_window(self, hidden, normed, slots.time, ramp, window), hidden, trace
         else:
             blocks = query_blocks(self.memory, self.attention.positions, slots.time, described, window)

@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from rlmem.compilable import is_compilable
 from rlmem.errors import check
+from rlmem.kernels.compiling import bounds_of_threads
+from rlmem.kernels.word_sum import return_words, sum_words
 
-_FEW_OBSERVATIONS = 256  # so few are embedded faster with every column than after a search for those in use
+_BYTES = (torch.uint8, torch.bool)
+_OBSERVATIONS_WORTH_A_THREAD = 512
+
+
+class _WordSum(torch.autograd.Function):
+    """words @ embedding on a CPU, at the cost of the words in view."""
+
+    @staticmethod
+    def forward(ctx: Any, words: Tensor, embedding: Tensor) -> Tensor:
+        """(rows, model) from words (rows, words) uint8 and embedding (words, model)."""
+        out = embedding.new_zeros(len(words), embedding.shape[1])
+        sum_words(words.numpy(), embedding.detach().numpy(), out.numpy(), _bounds(words))
+        ctx.save_for_backward(words)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        """To the embedding."""
+        (words,) = ctx.saved_tensors
+        bounds = _bounds(words)
+        to_embedding = grads[0].new_zeros(len(bounds) - 1, words.shape[1], grads[0].shape[1])
+        return_words(words.numpy(), grads[0].contiguous().numpy(), to_embedding.numpy(), bounds)
+        return None, to_embedding.sum(0)
+
+
+def _bounds(words: Tensor) -> NDArray[np.int64]:
+    return bounds_of_threads(len(words), torch.get_num_threads(), _OBSERVATIONS_WORTH_A_THREAD)
 
 
 class WordEncoder(nn.Module):
@@ -36,11 +70,12 @@ class WordEncoder(nn.Module):
             (..., model).
         """
         words = observation.flatten(-3)  # (..., cells * words)
-        if words.device.type != "cpu" or words.shape[:-1].numel() <= _FEW_OBSERVATIONS:  # a search waits for a GPU
-            return words.to(self.embedding.dtype) @ self.embedding.flatten(0, 1)
-        present = words.reshape(-1, words.shape[-1]).amax(0).nonzero().squeeze(1)  # most words are in view nowhere
-        embedding = self.embedding.flatten(0, 1)[present]
-        return words[..., present].to(embedding.dtype) @ embedding
+        embedding = self.embedding.flatten(0, 1)
+        if words.dtype in _BYTES and is_compilable(embedding):
+            rows = words.reshape(-1, words.shape[-1]).contiguous().view(torch.uint8)
+            summed: Tensor = _WordSum.apply(rows, embedding)  # type: ignore[no-untyped-call]
+            return summed.view(*words.shape[:-1], embedding.shape[1])
+        return words.to(embedding.dtype) @ embedding
 
 
 def match_words(embedding: Tensor, old_words: Sequence[str], new_words: Sequence[str], initial: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from numba import float32, int32, uintp
 
 from rlmem.kernels.compiling import compiled
 from rlmem.kernels.tile import COLUMNS, ROWS, add_tile
-from rlmem.kernels.typing import Array
+from rlmem.kernels.typing import Array, Number
 
 LANES = 32
 """A range of so many numbers is faster than a shorter one: loops take as many at once, and the others one by one."""
@@ -24,6 +24,7 @@ _LOG2_E = float32(1.4426950408889634)
 _BIAS, _MANTISSA_BITS = int32(127), int32(23)  # of a float32, whose exponent is kept with the bias added
 _TURNS = float32(1 / (2 * math.pi))
 _COSINE = tuple(float32((-1) ** k * (2 * math.pi) ** (2 * k) / math.factorial(2 * k)) for k in range(9))
+_SINE = tuple(float32((-1) ** k * (2 * math.pi) ** (2 * k + 1) / math.factorial(2 * k + 1)) for k in range(9))
 _LEAST = float32(-127 * math.log(2))  # where the exponent is 0, which stands for the number 0
 
 
@@ -196,21 +197,37 @@ def softmax(logits: Array, bits: Array, powers: Array) -> np.float32:
 
 
 @compiled
-def cosines(angles: Array, phases: Array) -> None:
-    """cos(angles + phases) in place of the angles, both (number,), right to 1e-6 up to some hundred.
+def turned(angle: Number) -> Number:
+    """An angle of up to some hundred in turns, whole turns taken off: from -1/2 to 1/2."""
+    turns = angle * _TURNS
+    return turns - float32(int32(turns + (float32(0.5) if turns > 0 else float32(-0.5))))
 
-    The Taylor polynomial of the cosine around 0 after whole turns are taken off, vectorised.
-    """
-    for j in range(len(angles)):
-        turns = (angles[j] + phases[j]) * _TURNS
-        turns -= float32(int32(turns + (float32(0.5) if turns > 0 else float32(-0.5))))
-        square = turns * turns
-        cosine = _COSINE[8]
-        cosine = cosine * square + _COSINE[7]
-        cosine = cosine * square + _COSINE[6]
-        cosine = cosine * square + _COSINE[5]
-        cosine = cosine * square + _COSINE[4]
-        cosine = cosine * square + _COSINE[3]
-        cosine = cosine * square + _COSINE[2]
-        cosine = cosine * square + _COSINE[1]
-        angles[j] = cosine * square + _COSINE[0]
+
+@compiled
+def cosine_of(turns: Number) -> Number:
+    """The cosine of what is `turned`, right to 1e-6: its Taylor polynomial around 0, which is vectorised."""
+    square = turns * turns
+    cosine = _COSINE[8]
+    cosine = cosine * square + _COSINE[7]
+    cosine = cosine * square + _COSINE[6]
+    cosine = cosine * square + _COSINE[5]
+    cosine = cosine * square + _COSINE[4]
+    cosine = cosine * square + _COSINE[3]
+    cosine = cosine * square + _COSINE[2]
+    cosine = cosine * square + _COSINE[1]
+    return cosine * square + _COSINE[0]
+
+
+@compiled
+def sine_of(turns: Number) -> Number:
+    """The sine, likewise."""
+    square = turns * turns
+    sine = _SINE[8]
+    sine = sine * square + _SINE[7]
+    sine = sine * square + _SINE[6]
+    sine = sine * square + _SINE[5]
+    sine = sine * square + _SINE[4]
+    sine = sine * square + _SINE[3]
+    sine = sine * square + _SINE[2]
+    sine = sine * square + _SINE[1]
+    return (sine * square + _SINE[0]) * turns

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, prange
 
-from rlmem.kernels.arithmetic import BLOCK, UNSEEN, cosines, product
+from rlmem.kernels.arithmetic import BLOCK, UNSEEN, cosine_of, product, turned
 from rlmem.kernels.compiling import compiled, compiled_for_threads
 from rlmem.kernels.typing import Array
 
@@ -43,12 +43,12 @@ def _add_rows(predictor: Predictor, normed: Array, described: Array, log_mask: A
         if inputs:
             product(block, predictor.projection, features)
         for i in range(rows):
-            if inputs:
-                cosines(features[i], predictor.phase)
-            looked_at = features[i] if inputs else block[i]
             total = float32(0)
-            for j in range(len(predictor.weight)):
-                total += looked_at[j] * predictor.weight[j]
+            for j in range(inputs):
+                total += predictor.weight[j] * cosine_of(turned(features[i, j] + predictor.phase[j]))
+            if not inputs:
+                for j in range(model):
+                    total += predictor.weight[j] * block[i, j]
             span = max_span / (float32(1) + math.exp(-(total + bias)))
             described[start + i] = span
             for query in range(log_mask.shape[1]):

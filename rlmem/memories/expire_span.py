@@ -186,8 +186,7 @@ class ExpireSpanMemory(Memory):
             with torch.autocast(normed.device.type, enabled=False):
                 return self.spans(normed.float())
         with full_precision():
-            inputs = normed if self.features is None else self.features(normed)
-            return self._spans(inputs, *self._predictor())
+            return self._spans(normed, *self._predictor())
 
     def describer(self) -> Callable[[Tensor, Tensor], Tensor]:
         """`spans` of single steps; see `Memory.describer`."""
@@ -197,7 +196,7 @@ class ExpireSpanMemory(Memory):
             if torch.is_autocast_enabled(normed.device.type):
                 return self.spans(normed)
             with full_precision():
-                return self._spans(normed if self.features is None else self.features(normed), weight, bias)
+                return self._spans(normed, weight, bias)
 
         return spans
 
@@ -206,20 +205,21 @@ class ExpireSpanMemory(Memory):
         """Spans and log m by `rlmem.kernels.span_step`; see `Memory.compiled_step`."""
         weight, bias = self._predictor()
         if self.features is None:
-            projection, phase = weight.new_zeros(weight.shape[1], 0), weight.new_zeros(0)
+            projection, phase = weight.new_zeros(len(weight), 0), weight.new_zeros(0)
         else:
             projection, phase = self.features.get_buffer("projection").t(), self.features.get_buffer("phase")
         scalars = torch.cat([bias, bias.new_tensor([self.max_span, self.ramp])])
-        arrays = (projection.contiguous(), phase, weight[0], scalars)
+        arrays = (projection.contiguous(), phase, weight, scalars)
         return partial(add_spans, Predictor(*(tensor.detach().numpy() for tensor in arrays)))
 
     def _predictor(self) -> tuple[Tensor, Tensor]:
-        """Weight (1, inputs) and bias (1,) of the predictor, with all that they are to be multiplied by."""
+        """Weight (inputs,) and bias (1,) of the predictor, with all that they are to be multiplied by."""
         scale = 1.0 if self.features is None else self.features.scale
-        return self.weight[None] * (scale / self.pre_divisor), self.bias[None] / self.pre_divisor
+        return self.weight * (scale / self.pre_divisor), self.bias[None] / self.pre_divisor
 
-    def _spans(self, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return self.max_span * torch.sigmoid(torch.nn.functional.linear(inputs, weight, bias).squeeze(-1))
+    def _spans(self, normed: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        looked_at = normed @ weight if self.features is None else self.features.weighted(normed, weight)
+        return self.max_span * torch.sigmoid(looked_at + bias)
 
     def log_mask(self, age: Tensor, described: Tensor | None) -> Tensor:
         """log m_ti; shapes as `Memory.log_mask`."""

@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from rlmem.compilable import is_compilable
+from rlmem.kernels.compiling import bounds_of_threads
+from rlmem.kernels.cosine_sum import Features, return_cosines, sum_cosines
+
+_STATES_WORTH_A_THREAD = 256
 
 BANDWIDTH = 2.0
 """Distance between two normed states at which their features' product has fallen to exp(-1/2); a normed state of width
@@ -30,6 +38,36 @@ class _Cosine(torch.autograd.Function):
         """To normed alone: nothing else is learned."""
         angles, projection = ctx.saved_tensors
         return (angles.sin().mul_(grads[0]) @ projection).neg_(), None, None
+
+
+class _CosineSum(torch.autograd.Function):
+    """weight @ `_Cosine` in compiled loops, which never write the features down."""
+
+    @staticmethod
+    def forward(ctx: Any, normed: Tensor, projection: Tensor, phase: Tensor, weight: Tensor) -> Tensor:
+        """(states,) from normed (states, model) and weight (features,)."""
+        turns, sums = normed.new_empty(len(normed), len(phase)), normed.new_empty(len(normed))
+        features = Features(*(tensor.numpy() for tensor in (projection.t().contiguous(), phase, weight.detach())))
+        sum_cosines(normed.detach().numpy(), features, turns.numpy(), sums.numpy(), _bounds(normed))
+        ctx.save_for_backward(turns, projection, phase, weight)
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, Tensor]:
+        """To the states and the weights: nothing else is learned."""
+        turns, *of_features = ctx.saved_tensors
+        projection, _, weight = of_features
+        bounds, features = _bounds(turns), Features(*(tensor.detach().numpy() for tensor in of_features))
+        to_normed = turns.new_empty(len(turns), projection.shape[1])
+        to_weight = turns.new_zeros(len(bounds) - 1, len(weight))
+        to_sums = grads[0].contiguous().numpy()
+        return_cosines(to_sums, features, turns.numpy(), to_normed.numpy(), to_weight.numpy(), bounds)
+        return to_normed, None, None, to_weight.sum(0)
+
+
+def _bounds(states: Tensor) -> NDArray[np.int64]:
+    return bounds_of_threads(len(states), torch.get_num_threads(), _STATES_WORTH_A_THREAD)
 
 
 class RandomFeatures(nn.Module):
@@ -61,3 +99,13 @@ class RandomFeatures(nn.Module):
         projection, phase = self.get_buffer("projection"), self.get_buffer("phase")
         features: Tensor = _Cosine.apply(normed, projection, phase)  # type: ignore[no-untyped-call]
         return features
+
+    def weighted(self, normed: Tensor, weight: Tensor) -> Tensor:
+        """The sum of the features by weights (features,): (...) from normed (..., model), still without `scale`."""
+        if not is_compilable(normed, weight):
+            features: Tensor = self(normed)
+            return features @ weight
+        states = normed.reshape(-1, normed.shape[-1]).contiguous()
+        buffers = self.get_buffer("projection"), self.get_buffer("phase")
+        sums: Tensor = _CosineSum.apply(states, *buffers, weight)  # type: ignore[no-untyped-call]
+        return sums.view(normed.shape[:-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlmem import acting
 from rlmem.acting import ActingCache, _OpenCache
-from rlmem.compiled_acting import CompiledCache, is_compilable
+from rlmem.compiled_acting import CompiledCache, is_compiled
 from rlmem.errors import UsageError
 from rlmem.model_config import RECURRENT_KINDS, MemoryKind, ModelConfig
 from rlmem.transformer import MemoryTransformer
@@ -60,8 +60,8 @@ def play(core: MemoryTransformer, windows: int = 2) -> list[Tensor]:
 def test_compiled_steps_are_pytorchs(kind: MemoryKind, features: int) -> None:
     core = core_of(kind, features)
     exact = copy.deepcopy(core).double()
-    assert is_compilable(core)
-    assert not is_compilable(exact)
+    assert is_compiled(core)
+    assert not is_compiled(exact)
     assert isinstance(ActingCache(core, core.initial_state(ROWS), STEPS)._part, CompiledCache)
     assert isinstance(ActingCache(exact, exact.initial_state(ROWS), STEPS)._part, _OpenCache)
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_a_forked_process_goes_on_with_one_thread() -> None:
 def test_autocast_acts_in_pytorchs_operations() -> None:
     core = core_of("expire_span")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not is_compilable(core)
+        assert not is_compiled(core)
 
 
 def test_steps_of_another_size_are_refused() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rlmem import transformer
-from rlmem.compiled_layer import is_compilable, run_window
+from rlmem.compiled_layer import is_compiled, run_window
 from rlmem.core import Core
 from rlmem.memory_state import MemoryState
 from rlmem.model_config import RECURRENT_KINDS, MemoryKind, ModelConfig
@@ -136,10 +136,10 @@ def test_threads_change_the_rounding_only_and_runs_repeat_bit_for_bit() -> None:
 def test_dropout_and_autocast_are_pytorchs() -> None:
     layer = core_of(replace(CONFIG, dropout=0.1)).layer_list()[0]
     tensor = torch.zeros(1)
-    assert not is_compilable(layer.train(), tensor)
-    assert is_compilable(layer.eval(), tensor)
+    assert not is_compiled(layer.train(), tensor)
+    assert is_compiled(layer.eval(), tensor)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not is_compilable(layer, tensor)
+        assert not is_compiled(layer, tensor)
 
 
 @pytest.mark.parametrize("kind", KINDS)

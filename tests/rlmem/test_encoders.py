@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,22 @@ def test_a_single_leaf_is_its_encoders_output() -> None:
     torch.manual_seed(3)
     same = dict(make_encoder(space, MODEL).named_parameters())["encoders.0.embedding"]
     assert torch.equal(same, drawn), "runs made before stay the same"
+
+
+@pytest.mark.parametrize("shape", [(4,), (40, 30), (0,)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool])
+def test_compiled_sums_of_words_are_those_of_float64(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(2)
+    encoder = WordEncoder([f"word {number}" for number in range(23)], 6, 24)
+    words = torch.randint(0, 3, (*shape, 2, 3, 23)).mul(torch.rand(*shape, 2, 3, 23) < 0.2).to(dtype)
+    words = words.transpose(0, -4)  # as a learner gives them
+    exact = deepcopy(encoder).double()
+    encoded, expected = encoder(words), exact(words)
+    torch.testing.assert_close(encoded.double(), expected, rtol=0, atol=1e-5)
+    to_encoded = torch.randn_like(encoded)
+    (gradient,) = torch.autograd.grad(encoded, encoder.embedding, to_encoded)
+    (exact_gradient,) = torch.autograd.grad(expected, exact.embedding, to_encoded.double())
+    torch.testing.assert_close(gradient.double(), exact_gradient, rtol=0, atol=1e-4)
 
 
 def test_several_leaves_are_summed() -> None:

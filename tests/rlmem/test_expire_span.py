@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -190,6 +191,28 @@ def test_random_features_have_the_gradient_of_their_formula() -> None:
     assert torch.autograd.gradcheck(features, (states,))
     angles = states @ features.get_buffer("projection").t() + features.get_buffer("phase")
     torch.testing.assert_close(features(states), torch.cos(angles), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("states", "model", "width"), [((3, 70), 64, 128), ((2, 450), 16, 32), ((1, 5), 5, 7), ((0, 4), 8, 8)]
+)
+def test_compiled_sums_of_random_features_are_those_of_float64(
+    states: tuple[int, int], model: int, width: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.manual_seed(2)
+    features = RandomFeatures(model, width)
+    normed, weight = torch.randn(*states, model, requires_grad=True), torch.randn(width, requires_grad=True)
+    sums = features.weighted(normed, weight)
+    to_sums = torch.randn_like(sums)
+    gradients = torch.autograd.grad(sums, (normed, weight), to_sums)
+    inputs = normed.double(), weight.double()
+    expected = deepcopy(features).double().weighted(*inputs)
+    expected_gradients = torch.autograd.grad(expected, inputs, to_sums.double())
+    torch.testing.assert_close(sums.double(), expected, rtol=0, atol=1e-4)
+    for gradient, exact in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient.double(), exact, rtol=1e-4, atol=3e-4)
 
 
 def span_of(memory: ExpireSpanMemory, state: Tensor) -> float:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlmem.kernels.arithmetic import add_combination, cosines, layer_norm, multiply, product, softmax
+from rlmem.kernels.arithmetic import (
+    add_combination,
+    cosine_of,
+    layer_norm,
+    multiply,
+    product,
+    sine_of,
+    softmax,
+    turned,
+)
 
 
 @pytest.mark.parametrize(("rows", "inner", "columns"), [(2, 4, 32), (8, 7, 5), (4, 64, 192), (6, 1, 1)])
@@ -53,13 +62,14 @@ def test_softmax_passes_nan_on() -> None:
     assert np.isnan(logits * softmax(logits, bits, bits.view(np.float32))).any()
 
 
-def test_cosines() -> None:
+def test_cosines_and_sines() -> None:
     generator = np.random.default_rng(4)
-    angles = (generator.standard_normal(1000) * 30).astype(np.float32)
-    phases = (generator.random(1000) * 6.3).astype(np.float32)
-    expected = np.cos(angles.astype(float) + phases)
-    cosines(angles, phases)
-    np.testing.assert_allclose(angles, expected, rtol=0, atol=2e-5)
+    angles = np.concatenate([generator.standard_normal(1000) * 30, [0, np.pi, -np.pi, np.nan]]).astype(np.float32)
+    turns = [turned(angle) for angle in angles]
+    assert np.nanmax(np.abs(turns)) <= 0.5 + 1e-6
+    cosines, sines = [cosine_of(turn) for turn in turns], [sine_of(turn) for turn in turns]
+    np.testing.assert_allclose(cosines, np.cos(angles.astype(float)), rtol=0, atol=2e-5)
+    np.testing.assert_allclose(sines, np.sin(angles.astype(float)), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("is_added", [False, True])
