@@ -181,7 +181,7 @@ class CompiledCache:
             )
         sizes = torch.empty(len(hidden), len(self._normed), dtype=torch.int64)
         taken = Taken(self._inputs.numpy(), self._normed.numpy(), hidden.numpy(), sizes.numpy())
-        query = inputs.detach().contiguous().numpy(), is_first.numpy()
+        query = inputs.detach().contiguous().numpy(), is_first.contiguous().numpy()
         counts = self.num_memories, core.reach, number
         take_step(core.weights, self._slots, query, taken, counts, is_stored, core.bounds)
         if is_stored:
@@ -194,15 +194,17 @@ class CompiledCache:
         for layer, described in enumerate(self._described):
             if described is None:
                 continue
-            log_mask, compiled = self._log_mask[layer, :, :, number + 1 :, slot], core.compiled_steps[layer]
+            log_mask, compiled = self._log_mask[layer], core.compiled_steps[layer]
             if compiled is not None:
-                compiled(self._normed[layer].numpy(), described[:, slot].numpy(), log_mask[:, 0].numpy(), core.bounds)
+                given = self._normed[layer].numpy(), described.numpy(), log_mask.numpy()
+                compiled(*given, (slot, number), core.bounds)
                 continue
             own = core.describers[layer](self._normed[layer], self._phase)
             assert own is not None, "the kind described the memories"
             described[:, slot] = own
             age = (later - number).float()[None, :, None].expand(len(own), -1, -1)  # (batch, later queries, 1)
-            log_mask[:] = core.layers[layer].memory.log_mask(age, own[:, None]).squeeze(3)
+            seen = core.layers[layer].memory.log_mask(age, own[:, None]).squeeze(3)  # (batch, heads, later queries)
+            log_mask[:, :, number + 1 :, slot] = seen
 
     def layer_inputs(self) -> tuple[Tensor, ...]:
         """Per layer (batch, steps taken, model)."""

@@ -17,6 +17,8 @@ import numba.core.event
 import numpy as np
 from numpy.typing import NDArray
 
+from rlmem.kernels.self_contained import SelfContainedCompiler
+
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _PROCESS = os.getpid()
@@ -131,6 +133,8 @@ def _compiled(function: Kernel, *, is_cached: bool, is_parallel: bool) -> Kernel
             "fastmath": relaxed,
             "parallel": is_parallel,
         }
+        if is_cached:
+            options["pipeline_class"] = SelfContainedCompiler
         kernel: Kernel = numba.njit(**options)(function)
     finally:
         config.CACHE_DIR = before

@@ -31,10 +31,13 @@ class Predictor(NamedTuple):
 
 
 @compiled
-def _add_rows(predictor: Predictor, normed: Array, described: Array, log_mask: Array, begin: int, end: int) -> None:
+def _add_rows(
+    predictor: Predictor, normed: Array, described: Array, log_mask: Array, at: tuple[int, int], begin: int, end: int
+) -> None:
     """`add_spans` for the rows from `begin` up to `end`."""
     model, inputs = predictor.projection.shape
     bias, max_span, ramp = predictor.scalars
+    slot, own = at
     block = np.zeros((BLOCK, model), np.float32)
     features = np.empty((BLOCK, inputs), np.float32)
     for start in range(begin, end, BLOCK):
@@ -50,27 +53,30 @@ def _add_rows(predictor: Predictor, normed: Array, described: Array, log_mask: A
                 for j in range(model):
                     total += predictor.weight[j] * block[i, j]
             span = max_span / (float32(1) + math.exp(-(total + bias)))
-            described[start + i] = span
-            for query in range(log_mask.shape[1]):
-                mask = (span + ramp - float32(query + 1)) / ramp
+            described[start + i, slot] = span
+            for query in range(own + 1, log_mask.shape[2]):
+                mask = (span + ramp - float32(query - own)) / ramp
                 if mask >= float32(1):
-                    log_mask[start + i, query] = 0
+                    log_mask[start + i, 0, query, slot] = 0
                 elif mask > float32(0):
-                    log_mask[start + i, query] = math.log(mask)
+                    log_mask[start + i, 0, query, slot] = math.log(mask)
                 else:
-                    log_mask[start + i, query] = UNSEEN
+                    log_mask[start + i, 0, query, slot] = UNSEEN
 
 
 @compiled_for_threads
-def add_spans(predictor: Predictor, normed: Array, described: Array, log_mask: Array, bounds: Array) -> None:
+def add_spans(
+    predictor: Predictor, normed: Array, described: Array, log_mask: Array, at: tuple[int, int], bounds: Array
+) -> None:
     """The spans of a step of all rows, and what the queries after it see.
 
     Args:
         predictor: of the layer.
         normed: (batch, model).
-        described: (batch,), where the spans go.
-        log_mask: (batch, queries), where log m goes for the queries 1, 2, ... steps later.
+        described: (batch, slots), where the spans go.
+        log_mask: (batch, heads, query, slots), where log m goes for the queries after the step's, with the first head.
+        at: the step's slot, and its query.
         bounds: (threads + 1,) int64, each thread's first row; the last is the number of rows.
     """
     for part in prange(len(bounds) - 1):
-        _add_rows(predictor, normed, described, log_mask, bounds[part], bounds[part + 1])
+        _add_rows(predictor, normed, described, log_mask, at, bounds[part], bounds[part + 1])

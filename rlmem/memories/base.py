@@ -32,7 +32,7 @@ class Ramp:
     lowest: Tensor | float = 0
 
 
-CompiledStep = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]], None]
+CompiledStep = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], tuple[int, int], NDArray[Any]], None]
 """What a kind does at each step of acting; see `Memory.compiled_step`."""
 
 
@@ -74,9 +74,10 @@ class Memory(nn.Module):
         For a kind that describes slots, on a CPU in float32; None: PyTorch's operations do it.
 
         Returns:
-            It takes normed (batch, model), (batch,) where what `describe` gives of it goes, (batch, queries) where goes
-            what the queries 1, 2, ... steps later see of it with any head, and each thread's first row with the number
-            of rows behind, (threads + 1,) int64.
+            It takes normed (batch, model); (batch, slots) where what `describe` gives of slots is; (batch, heads,
+            query, slots) where what queries see of them is, with any head by the first one's; the step's slot and its
+            query, after which the queries 1, 2, ... steps later come; and each thread's first row with the number of
+            rows behind, (threads + 1,) int64.
         """
         return None
 
