@@ -9,6 +9,7 @@ another order. A run and its resumption would differ in their last bits. Here al
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba.core.codegen import JITCodeLibrary
@@ -19,10 +20,17 @@ from numba.core.typed_passes import AnnotateTypes
 
 class _Library(JITCodeLibrary):
     def _optimize_final_module(self) -> None:
-        """All but what the function itself is called by becomes this library's own first."""
+        """All but what the function itself is called by becomes this library's own first.
+
+        By another name too, for the engine looks names up among what is internal as well, and an internal function may
+        take its arguments otherwise. Numba's runtime, which has no arithmetic, stays as its passes know it.
+        """
+        own = uuid4().hex  # other processes' libraries may come from the cache beside this one
         for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage != Linkage.external:
+            is_shared = not function.is_declaration and function.linkage != Linkage.external
+            if is_shared and not function.name.startswith("NRT_"):
                 function.linkage = Linkage.internal
+                function.name = f"{function.name}.{own}"
         super()._optimize_final_module()
 
 
