@@ -103,8 +103,7 @@ class RandomFeatures(nn.Module):
     def weighted(self, normed: Tensor, weight: Tensor) -> Tensor:
         """The sum of the features by weights (features,): (...) from normed (..., model), still without `scale`."""
         if not is_compilable(normed, weight):
-            features: Tensor = self(normed)
-            return features @ weight
+            return torch.nn.functional.linear(self(normed), weight)
         states = normed.reshape(-1, normed.shape[-1]).contiguous()
         buffers = self.get_buffer("projection"), self.get_buffer("phase")
         sums: Tensor = _CosineSum.apply(states, *buffers, weight)  # type: ignore[no-untyped-call]

@@ -70,7 +70,8 @@ def test_spans_are_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.functional, "linear", noting)
     torch.set_float32_matmul_precision("high")
     try:
-        ExpireSpanMemory(8, 10, 2, num_features=4).spans(torch.zeros(1, 3, 8))
+        memory = ExpireSpanMemory(8, 10, 2, num_features=4).double()  # float32 on a CPU goes through kernels
+        memory.spans(torch.zeros(1, 3, 8, dtype=torch.float64))
         with full_precision():
             pass
         assert torch.get_float32_matmul_precision() == "high"
